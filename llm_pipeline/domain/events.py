@@ -1,0 +1,218 @@
+"""Everything that can happen, as `source:past-tense` events: one frozen dataclass per event.
+
+The log stores `name` and the fields as JSON. A single act is one event; a bulk act is one event per
+chunk, with its counts and the id of the upload it belongs to.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events; `actor` is the user or component that made it happen."""
+
+    name: ClassVar[str]
+    actor: str
+
+    def payload(self) -> dict[str, Any]:
+        fields = asdict(self)
+        del fields["actor"]
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class TargetsLoaded(Event):
+    """Entries of the catalogue were created or changed."""
+
+    name: ClassVar[str] = "catalogue:loaded"
+    created: int
+    changed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStarted(Event):
+    """A file's ingest began, or was taken up again at `from_row`."""
+
+    name: ClassVar[str] = "upload:started"
+    upload_id: int
+    filename: str
+    from_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionsReceived(Event):
+    """Rows arrived: one (`upload_id` is null, `mapping_id` set), or a chunk of an upload."""
+
+    name: ClassVar[str] = "submission:received"
+    rows: int
+    rejected: int = 0
+    new_mappings: int = 0
+    pending: int = 0
+    upload_id: int | None = None
+    mapping_id: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFinished(Event):
+    """Every row of a file is accounted for."""
+
+    name: ClassVar[str] = "upload:finished"
+    upload_id: int
+    rows: int
+    accepted: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextRecognized(Event):
+    """The recogniser's suggestion was stored for one text (`mapping_id`) or a batch."""
+
+    name: ClassVar[str] = "text:recognized"
+    rows: int
+    matched: int
+    model_version: str | None
+    mapping_id: int | None = None
+    target: str | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRequested(Event):
+    """Texts wait for a person."""
+
+    name: ClassVar[str] = "review:requested"
+    rows: int
+    mapping_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewDecided(Event):
+    """A person decided about one mapping."""
+
+    name: ClassVar[str] = "review:decided"
+    mapping_id: int
+    decision_id: int
+    action: str
+    target: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingApproved(Event):
+    """A text means a target from now on (`mapping_id`), or `rows` texts of an upload do."""
+
+    name: ClassVar[str] = "mapping:approved"
+    rows: int
+    mapping_id: int | None = None
+    text: str | None = None
+    target: str | None = None
+    upload_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRejected(Event):
+    """A text means no entry of the catalogue, or its proposal was refused."""
+
+    name: ClassVar[str] = "mapping:rejected"
+    mapping_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingReopened(Event):
+    """A decision was undone; the mapping waits again."""
+
+    name: ClassVar[str] = "mapping:reopened"
+    mapping_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateChecked(Event):
+    """A quality gate looked at rows; `failures` says why where it failed."""
+
+    name: ClassVar[str] = "gate:checked"
+    suite: str
+    success: bool
+    severity: str
+    rows: int
+    failures: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSetBuilt(Event):
+    """The approved mappings at `as_of` were frozen as a training set."""
+
+    name: ClassVar[str] = "training_set:built"
+    as_of: int
+    rows: int
+    texts: int
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTrained(Event):
+    """A model was trained, evaluated and registered as challenger."""
+
+    name: ClassVar[str] = "model:trained"
+    version: str
+    run_id: str
+    as_of: int
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPromoted(Event):
+    """A challenger became champion: from now on it answers."""
+
+    name: ClassVar[str] = "model:promoted"
+    version: str
+    replaced: str | None
+    as_of: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRefused(Event):
+    """A challenger did not beat the champion."""
+
+    name: ClassVar[str] = "model:refused"
+    version: str
+    champion: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRaised(Event):
+    """Something needs a person."""
+
+    name: ClassVar[str] = "alert:raised"
+    alert_id: int
+    rule: str
+    severity: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertResolved(Event):
+    """What an alert spoke of is over."""
+
+    name: ClassVar[str] = "alert:resolved"
+    alert_id: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWritten(Event):
+    """A quality, performance or forecast report was stored."""
+
+    name: ClassVar[str] = "report:written"
+    kind: str
+    report_id: int
+    verdict: str
+
+
+EVENTS: dict[str, type[Event]] = {event.name: event for event in Event.__subclasses__()}
