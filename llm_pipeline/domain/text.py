@@ -9,6 +9,8 @@ import unicodedata
 
 MAX_TEXT_LENGTH = 2_000
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ASCII_GAP = re.compile(r"[^a-z0-9]+")
 _APOSTROPHES = "'\u2019\u02bc"
 _DROP_APOSTROPHES = str.maketrans("", "", _APOSTROPHES)
@@ -63,3 +65,18 @@ def group_key(normalized: str) -> str:
     """
     words = [word for word in normalized.split() if not any(map(str.isdigit, word))]
     return " ".join(words) or normalized
+
+
+def text_problem(text: str) -> str:
+    """Return what keeps a text from being a submission, or an empty string. Length is not judged.
+
+    >>> text_problem("...")
+    'it has no letter, digit or symbol to recognise'
+    """
+    if _SURROGATE.search(text):
+        return "it is not valid UTF-8; save the file as UTF-8 or name its encoding"
+    if control := _CONTROL.search(text):
+        return f"it holds the control character U+{ord(control[0]):04X}"
+    if not normalize(text):
+        return "it has no letter, digit or symbol to recognise"
+    return ""

@@ -1,0 +1,57 @@
+"""Settings, from environment variables that begin with `LLM_PIPELINE_`; made by entry points only."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings, each with a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="LLM_PIPELINE_", extra="forbid")
+
+    home: Path = Field(
+        default=Path(".llm_pipeline"),
+        description="folder of everything kept: database, models, uploads, Dagster and MLflow",
+    )
+    database_url: str = Field(
+        default="",
+        description="`postgresql+psycopg://USER@HOST/NAME`; empty: SQLite in the home folder",
+    )
+    mlflow_tracking_uri: str = Field(
+        default="", description="an MLflow server or database; empty: SQLite in the home folder"
+    )
+    host: str = Field(default="127.0.0.1", description="address the API listens on")
+    api_port: int = Field(default=8000, description="port of the API and the dashboard")
+    dagster_port: int = Field(default=3000, description="port of the Dagster webserver")
+    dagster_code_port: int = Field(default=4266, description="port of the shared code server")
+    mlflow_port: int = Field(default=5000, description="port of the MLflow server")
+    learn_after: int = Field(
+        default=20, ge=1, description="newly approved texts after which a training starts by itself"
+    )
+    max_upload_mb: int = Field(default=2048, ge=1, description="largest file the API accepts, MiB")
+
+    def path(self, *parts: str) -> Path:
+        """Return an absolute path inside the home folder."""
+        return self.home.resolve().joinpath(*parts)
+
+    @property
+    def store_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.path('store.db')}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"sqlite:///{self.path('mlflow.db')}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.host}:{self.api_port}"
+
+    @property
+    def dagster_url(self) -> str:
+        return f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.mlflow_port}"

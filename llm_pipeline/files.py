@@ -1,0 +1,106 @@
+"""Delimited files in: rows with the line they stand on, and what was wrong with the bad ones.
+
+Only reading is done here; what a row means is the business of `steps.ingest`.
+"""
+
+import csv
+import gzip
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from llm_pipeline.errors import InvalidInput
+
+DELIMITERS = ",;\t|"
+MAX_CELL = 131_072
+_KEPT_OF_A_BAD_ROW = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A row of a file. `row` counts data rows from 1, `line` is where it starts in the file, and
+    `problem` is empty for a row that could be read."""
+
+    row: int
+    line: int
+    values: dict[str, str]
+    problem: str = ""
+
+    def content(self) -> str:
+        return ",".join(self.values.values())[:_KEPT_OF_A_BAD_ROW]
+
+
+def digest(path: Path, *purpose: str) -> str:
+    """Return the SHA-256 of a file's content and of what it is read for, as hexadecimal digits."""
+    with path.open("rb") as file:
+        hashed = hashlib.file_digest(file, "sha256")
+    for word in purpose:
+        hashed.update(b"\0" + word.encode())
+    return hashed.hexdigest()
+
+
+def columns(path: Path, encoding: str = "utf-8-sig") -> list[str]:
+    """Return the header of a delimited file; InvalidInput if there is none to work with."""
+    with _open(path, encoding) as file:
+        return _header(path, file)[1]
+
+
+def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> Iterator[FileRow]:
+    """Yield the data rows of a CSV file (`.gz` too) from the one after `after_row`.
+
+    The delimiter is the one of `, ; TAB |` that the header holds most of. Ragged rows, over-long
+    cells and unclosed quotes are yielded with their problem; empty lines are passed over.
+    """
+    with _open(path, encoding) as file:
+        delimiter, names = _header(path, file)
+        reader = csv.reader(file, delimiter=delimiter)
+        row, line = 0, 2
+        while True:
+            try:
+                values = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                values, problem = [], f"the row cannot be read: {error}"
+            else:
+                problem = _ragged(values, names)
+            if values or problem:
+                row += 1
+                if row > after_row:
+                    yield FileRow(row, line, _named(values, names), problem)
+            line = reader.line_num + 2
+
+
+def _open(path: Path, encoding: str) -> TextIO:
+    try:
+        raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+        # Undecodable bytes become surrogates, so that the rows that hold them can be named.
+        return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")
+    except (OSError, LookupError) as error:
+        raise InvalidInput(f"{path} cannot be opened: {error}") from error
+
+
+def _header(path: Path, file: TextIO) -> tuple[str, list[str]]:
+    first = file.readline(MAX_CELL)
+    if not first.strip():
+        raise InvalidInput(f"{path.name} is empty: its first line must name the columns")
+    delimiter = max(DELIMITERS, key=first.count)
+    names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInput(f"{path.name} names the column {twice[0]!r} twice; rename one of them")
+    return delimiter, names
+
+
+def _ragged(values: list[str], names: list[str]) -> str:
+    if not values or len(values) == len(names):
+        return ""
+    return f"the row has {len(values)} cells, the header {len(names)}"
+
+
+def _named(values: list[str], names: list[str]) -> dict[str, str]:
+    extra = [f"column {number}" for number in range(len(names) + 1, len(values) + 1)]
+    return dict(zip([*names, *extra], values, strict=False))

@@ -1,0 +1,120 @@
+"""Recognise: the champion with everything approved since, and suggestions for what waits."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from llm_pipeline.domain.events import ReviewRequested, TextRecognized
+from llm_pipeline.domain.records import Recognition, State
+from llm_pipeline.errors import ModelUnavailable
+from llm_pipeline.model.recognizer import Recognizer
+from llm_pipeline.store import log, models, suggestions, training
+from llm_pipeline.store.engine import Session
+
+Begin = Callable[[], AbstractContextManager[Session]]
+Load = Callable[[str], Recognizer]
+
+MEMORY_ONLY = "memory"
+CHUNK = 5_000
+
+
+class Serving:
+    """The recogniser in service: follows the log, so that each approval and promotion counts.
+
+    `refresh` is called by one thread at a time (a lock sees to it); `recognize` by any number.
+    Approvals since the champion's `as_of` are learned from the store, so a restart forgets nothing.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._recognizer = Recognizer.empty()
+        self.version = MEMORY_ONLY
+        self.offset = 0
+        self.problem = ""
+
+    def refresh(self, session: Session) -> bool:
+        """Catch up with the log; return whether anything was new."""
+        with self._lock:
+            latest = log.latest(session)
+            if latest == self.offset:
+                return False
+            champion = models.champion(session)
+            if champion is not None and champion.version != self.version:
+                self._take_over(session, champion)
+            self._learn(self._recognizer, session, self.offset)
+            self.offset = latest
+            return True
+
+    def _take_over(self, session: Session, champion: models.StoredModel) -> None:
+        try:
+            recognizer = self._load(champion.version)
+        except ModelUnavailable as error:
+            # The last champion goes on answering; the next refresh tries again.
+            self.problem = str(error)
+            return
+        self._learn(recognizer, session, champion.as_of)
+        self._recognizer, self.version, self.problem = recognizer, champion.version, ""
+
+    @staticmethod
+    def _learn(recognizer: Recognizer, session: Session, after: int) -> None:
+        for change in training.live_changes(session, after):
+            if change.target is None:
+                recognizer.forget(change.text)
+            else:
+                recognizer.learn(change.text, change.target)
+
+    def recognize(self, texts: Sequence[str], top_k: int = 5) -> list[Recognition]:
+        """Answer texts in their order."""
+        recognizer, version = self._recognizer, self.version
+        return recognizer.recognize(texts, top_k=top_k, model_version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """What a run over the waiting mappings did."""
+
+    rows: int
+    matched: int
+    model_version: str
+
+
+def recognize_one(
+    session: Session, serving: Serving, mapping_id: int, text: str, actor: str, at: datetime
+) -> Recognition:
+    """Suggest a target for one waiting mapping and ask a person to review it."""
+    answer = serving.recognize([text])[0]
+    suggestions.save(session, [(mapping_id, answer)], serving.version)
+    recognized = TextRecognized(
+        actor,
+        rows=1,
+        matched=int(answer.state is State.MATCHED),
+        model_version=serving.version,
+        mapping_id=mapping_id,
+        target=answer.target,
+        probability=answer.probability,
+    )
+    log.append(session, at, recognized, ReviewRequested(actor, 1, mapping_id))
+    return answer
+
+
+def recognize_waiting(
+    begin: Begin, serving: Serving, actor: str, clock: Callable[[], datetime]
+) -> Recognized:
+    """Suggest targets for all waiting mappings that the model in service has not seen yet."""
+    rows = matched = after = 0
+    while True:
+        with begin() as session:
+            waiting = suggestions.waiting(session, serving.version, after, CHUNK)
+        if not waiting:
+            return Recognized(rows, matched, serving.version)
+        answers = serving.recognize([mapping.text for mapping in waiting])
+        right = sum(answer.state is State.MATCHED for answer in answers)
+        with begin() as session:
+            pairs = [(m.id, answer) for m, answer in zip(waiting, answers, strict=True)]
+            suggestions.save(session, pairs, serving.version)
+            event = TextRecognized(actor, len(waiting), right, serving.version)
+            log.append(session, clock(), event, ReviewRequested(actor, len(waiting)))
+        rows, matched, after = rows + len(waiting), matched + right, waiting[-1].id

@@ -1,0 +1,136 @@
+"""Review: a person decides about a mapping; each decision is added, none is changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from llm_pipeline.domain.events import (
+    Event,
+    MappingApproved,
+    MappingRejected,
+    MappingReopened,
+    ReviewDecided,
+)
+from llm_pipeline.domain.records import LIVE, Action, Status
+from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
+from llm_pipeline.store import catalogue, decisions, log
+from llm_pipeline.store.engine import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person said: `version` is the mapping's as they saw it."""
+
+    action: Action
+    version: int
+    actor: str
+    target: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    status: Status
+    target_id: int | None
+    undoes: decisions.Undoable | None = None
+
+
+def decide(session: Session, mapping_id: int, verdict: Verdict, at: datetime) -> int:
+    """Apply a decision and return its id.
+
+    Raises NotFound, UnknownTarget, InvalidInput if the action does not fit the mapping's status,
+    and Conflict if somebody changed the mapping since `verdict.version`.
+    """
+    before = decisions.lock(session, mapping_id)
+    if before.version != verdict.version:
+        who = decisions.last_actor(session, mapping_id) or "an upload"
+        raise Conflict(
+            f"mapping {mapping_id} is at version {before.version}, not {verdict.version}: "
+            f"{who} made it {before.status.value}; read it again and decide again"
+        )
+    outcome = _outcome(session, before, verdict)
+    change = decisions.Change(
+        action=verdict.action,
+        status=outcome.status,
+        target_id=outcome.target_id,
+        actor=verdict.actor,
+        reason=verdict.reason,
+        at=at,
+        offset=log.next_offset(session),
+        undoes=outcome.undoes.id if outcome.undoes else None,
+    )
+    decision_id = decisions.record(session, before, change)
+    if outcome.undoes and outcome.undoes.displaced_mapping_id is not None:
+        decisions.revive(session, outcome.undoes.displaced_mapping_id, at, change.offset)
+    log.append(session, at, *_events(session, before, change, decision_id))
+    return decision_id
+
+
+def _outcome(session: Session, before: decisions.Current, verdict: Verdict) -> _Outcome:
+    match verdict.action:
+        case Action.APPROVE:
+            _demand(before, verdict, Status.PENDING)
+            return _Outcome(Status.APPROVED, _chosen(session, before, verdict))
+        case Action.CORRECT:
+            _demand(before, verdict, Status.PENDING, *LIVE)
+            if verdict.target is None:
+                raise InvalidInput("a correction needs the target that is right")
+            return _Outcome(Status.APPROVED, _chosen(session, before, verdict))
+        case Action.REJECT:
+            _demand(before, verdict, Status.PENDING, *LIVE)
+            return _Outcome(Status.REJECTED, None)
+        case Action.SKIP:
+            _demand(before, verdict, Status.PENDING)
+            return _Outcome(Status.PENDING, None)
+        case Action.UNDO:
+            return _undone(session, before)
+
+
+def _demand(before: decisions.Current, verdict: Verdict, *allowed: Status) -> None:
+    if before.status not in allowed:
+        raise InvalidInput(
+            f"mapping {before.id} is {before.status.value}; {verdict.action.value} needs "
+            f"{' or '.join(status.value for status in allowed)}. Undo the last decision first"
+        )
+
+
+def _chosen(session: Session, before: decisions.Current, verdict: Verdict) -> int:
+    """The target named, else the one proposed, else the one suggested."""
+    active = catalogue.active_ids(session)
+    if verdict.target is not None:
+        if verdict.target not in active:
+            raise UnknownTarget(verdict.target)
+        return active[verdict.target]
+    chosen = before.proposed_target_id or before.suggested_target_id
+    if chosen is None:
+        raise InvalidInput(
+            f"mapping {before.id} has neither a proposed nor a suggested target: name one"
+        )
+    if chosen not in active.values():
+        raise UnknownTarget(decisions.target_key(session, chosen))
+    return chosen
+
+
+def _undone(session: Session, before: decisions.Current) -> _Outcome:
+    last = decisions.undoable(session, before.id)
+    if last is None:
+        raise InvalidInput(f"mapping {before.id} has no decision that can be undone")
+    return _Outcome(last.previous_status, last.previous_target_id, last)
+
+
+def _events(
+    session: Session, before: decisions.Current, change: decisions.Change, decision_id: int
+) -> list[Event]:
+    key = None if change.target_id is None else decisions.target_key(session, change.target_id)
+    actor = change.actor
+    told: list[Event] = [
+        ReviewDecided(actor, before.id, decision_id, change.action.value, key, change.reason)
+    ]
+    if change.action is Action.SKIP:
+        return told
+    if change.status in LIVE:
+        told.append(MappingApproved(actor, 1, before.id, before.text, key))
+    elif change.status is Status.REJECTED:
+        told.append(MappingRejected(actor, before.id, before.text))
+    else:
+        told.append(MappingReopened(actor, before.id, before.text))
+    return told

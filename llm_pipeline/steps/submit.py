@@ -1,0 +1,34 @@
+"""Submit: one text in."""
+
+from datetime import datetime
+
+from llm_pipeline.domain.events import SubmissionsReceived
+from llm_pipeline.domain.records import Submission
+from llm_pipeline.domain.text import MAX_TEXT_LENGTH, group_key, normalize, text_problem
+from llm_pipeline.errors import InvalidInput, UnknownTarget
+from llm_pipeline.store import bulk, catalogue, log, mappings
+from llm_pipeline.store.engine import Session
+
+
+def submit(session: Session, said: Submission, actor: str, at: datetime) -> mappings.StoredMapping:
+    """Take in one text; it becomes a mapping that waits, or joins the one it agrees with."""
+    problem = text_problem(said.text)
+    if not problem and len(said.text) > MAX_TEXT_LENGTH:
+        problem = f"it has {len(said.text)} characters, {MAX_TEXT_LENGTH} are allowed"
+    if problem:
+        raise InvalidInput(f"the text {said.text[:80]!r} cannot be submitted: {problem}")
+    target_id = None
+    if said.target is not None:
+        target_id = catalogue.active_ids(session).get(said.target)
+        if target_id is None:
+            raise UnknownTarget(said.target)
+    normalized = normalize(said.text)
+    row = bulk.Row(1, 1, said, normalized, group_key(normalized), target_id)
+    offset = log.next_offset(session)
+    merged = bulk.merge_pending(session, bulk.Chunk(None, actor, at, offset, 0, [row], []))
+    stored = mappings.of_submission(session, offset)
+    received = SubmissionsReceived(
+        actor, 1, new_mappings=merged.new_mappings, mapping_id=stored.id, text=said.text
+    )
+    log.append(session, at, received)
+    return stored

@@ -1,0 +1,117 @@
+"""The catalogue: targets in, targets out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from llm_pipeline.domain.records import Target
+from llm_pipeline.store.schema import targets
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading a catalogue changed."""
+
+    created: int
+    changed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A target as stored."""
+
+    id: int
+    key: str
+    name: str
+    category: str
+    attributes: dict[str, str]
+    retired: bool
+
+
+def load(session: Session, entries: Sequence[Target], offset: int) -> Loaded:
+    """Create or update targets by key; the last of equal keys wins, unmentioned ones stay."""
+    known = {entry.key: entry for entry in _entries(session)}
+    wanted = {entry.key: entry for entry in entries}
+    new = [_values(entry, offset) for key, entry in wanted.items() if key not in known]
+    changed = [
+        entry for key, entry in wanted.items() if key in known and _differs(known[key], entry)
+    ]
+    if new:
+        session.execute(insert(targets), new)
+    for entry in changed:
+        session.execute(
+            update(targets).where(targets.c.key == entry.key).values(_values(entry, offset))
+        )
+    return Loaded(created=len(new), changed=len(changed), total=len(known) + len(new))
+
+
+def _differs(stored: CatalogueEntry, entry: Target) -> bool:
+    before = (stored.name, stored.category, stored.attributes)
+    return before != (entry.name, entry.category, entry.attributes)
+
+
+def _values(entry: Target, offset: int) -> dict[str, object]:
+    return {
+        "key": entry.key,
+        "name": entry.name,
+        "category": entry.category,
+        "attributes": entry.attributes,
+        "changed_offset": offset,
+    }
+
+
+def _entries(session: Session) -> list[CatalogueEntry]:
+    return [_entry(row) for row in session.execute(select(targets))]
+
+
+def _entry(row: object) -> CatalogueEntry:
+    return CatalogueEntry(
+        id=row.id,  # type: ignore[attr-defined]
+        key=row.key,  # type: ignore[attr-defined]
+        name=row.name,  # type: ignore[attr-defined]
+        category=row.category,  # type: ignore[attr-defined]
+        attributes=row.attributes,  # type: ignore[attr-defined]
+        retired=row.retired_at is not None,  # type: ignore[attr-defined]
+    )
+
+
+def retire(session: Session, keys: Sequence[str], at: datetime, offset: int) -> int:
+    """Mark targets as retired; mappings keep pointing at them until a person moves them."""
+    result = session.execute(
+        update(targets)
+        .where(targets.c.key.in_(keys), targets.c.retired_at.is_(None))
+        .values(retired_at=at, changed_offset=offset)
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def active_ids(session: Session) -> dict[str, int]:
+    """Return the id of every target that can be chosen, by key."""
+    query = select(targets.c.key, targets.c.id).where(targets.c.retired_at.is_(None))
+    return {row.key: row.id for row in session.execute(query)}
+
+
+def retired_keys(session: Session) -> set[str]:
+    """Return the keys that were in the catalogue and are not to be used any more."""
+    return set(session.scalars(select(targets.c.key).where(targets.c.retired_at.is_not(None))))
+
+
+def page(session: Session, q: str, after: str, limit: int) -> list[CatalogueEntry]:
+    """Return targets whose key or name contains `q`, by key, from the one after `after`."""
+    found = select(targets).where(targets.c.key > after).order_by(targets.c.key).limit(limit)
+    if q:
+        part = f"%{q.lower()}%"
+        found = found.where(
+            func.lower(targets.c.key).like(part) | func.lower(targets.c.name).like(part)
+        )
+    return [_entry(row) for row in session.execute(found)]
+
+
+def count(session: Session) -> int:
+    """Return the number of targets that are not retired."""
+    query = select(func.count()).select_from(targets).where(targets.c.retired_at.is_(None))
+    return session.scalar(query) or 0

@@ -1,0 +1,210 @@
+"""Mappings out of the store: one, a page of them, their history, their counts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from llm_pipeline.domain.records import Status
+from llm_pipeline.domain.text import normalize
+from llm_pipeline.errors import NotFound
+from llm_pipeline.store.schema import decisions, live_spans, mappings, submissions, targets
+
+COUNT_CAP = 10_000
+_LIVE_VALUES = (Status.APPROVED.value, Status.AUTO_APPROVED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMapping:
+    """A mapping as it stands, with target keys instead of ids."""
+
+    id: int
+    text: str
+    normalized: str
+    key: str
+    status: Status
+    target: str | None
+    proposed_target: str | None
+    suggested_target: str | None
+    probability: float | None
+    model_version: str | None
+    conflict: bool
+    rows: int
+    version: int
+    note: str
+    source: str
+    submitter: str
+    upload_id: int | None
+    live_from: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a list of mappings may be narrowed by; `q` looks for every one of its words."""
+
+    q: str = ""
+    status: Status | None = None
+    target: str | None = None
+    source: str | None = None
+    upload: int | None = None
+    submitter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of mappings, newest first. Counting stops at 10,000, and says so."""
+
+    items: list[StoredMapping]
+    next_cursor: int | None
+    total: int
+    total_is_exact: bool
+
+
+def _select() -> Select[Any]:
+    final, proposed, suggested = (
+        targets.alias("final"),
+        targets.alias("proposed"),
+        targets.alias("suggested"),
+    )
+    m = mappings.c
+    return select(
+        m.id,
+        m.text,
+        m.normalized,
+        m.key,
+        m.status,
+        final.c.key,
+        proposed.c.key,
+        suggested.c.key,
+        m.probability,
+        m.model_version,
+        m.conflict,
+        m.rows,
+        m.version,
+        m.note,
+        m.source,
+        m.submitter,
+        m.upload_id,
+        m.live_from,
+        m.created_at,
+        m.updated_at,
+    ).select_from(
+        mappings.outerjoin(final, final.c.id == m.target_id)
+        .outerjoin(proposed, proposed.c.id == m.proposed_target_id)
+        .outerjoin(suggested, suggested.c.id == m.suggested_target_id)
+    )
+
+
+def _stored(row: Any) -> StoredMapping:
+    fields = list(row)
+    fields[4] = Status(fields[4])
+    return StoredMapping(*fields)
+
+
+def get(session: Session, mapping_id: int) -> StoredMapping:
+    """Return one mapping; `NotFound` if there is none with that id."""
+    row = session.execute(_select().where(mappings.c.id == mapping_id)).first()
+    if row is None:
+        raise NotFound(f"there is no mapping {mapping_id}")
+    return _stored(row)
+
+
+def of_submission(session: Session, offset: int) -> StoredMapping:
+    """Return the mapping that the single submission received at `offset` became part of."""
+    query = _select().join(submissions, submissions.c.mapping_id == mappings.c.id)
+    return _stored(session.execute(query.where(submissions.c.received_offset == offset)).one())
+
+
+def live(session: Session, normalized: str) -> StoredMapping | None:
+    """Return the live mapping of a normalised text, if there is one."""
+    query = _select().where(
+        mappings.c.normalized == normalized, mappings.c.status.in_(_LIVE_VALUES)
+    )
+    row = session.execute(query).first()
+    return None if row is None else _stored(row)
+
+
+def page(session: Session, wanted: Filter, cursor: int | None, limit: int) -> Page:
+    """Return the mappings a filter matches, newest first, below the id `cursor`."""
+    query = _narrow(_select(), wanted)
+    if cursor is not None:
+        query = query.where(mappings.c.id < cursor)
+    rows = session.execute(query.order_by(mappings.c.id.desc()).limit(limit + 1)).all()
+    counted = _narrow(select(mappings.c.id), wanted).limit(COUNT_CAP + 1).subquery()
+    total = session.scalar(select(func.count()).select_from(counted)) or 0
+    return Page(
+        items=[_stored(row) for row in rows[:limit]],
+        next_cursor=rows[limit - 1].id if len(rows) > limit else None,
+        total=min(total, COUNT_CAP),
+        total_is_exact=total <= COUNT_CAP,
+    )
+
+
+def _narrow(query: Select[Any], wanted: Filter) -> Select[Any]:
+    m = mappings.c
+    for word in normalize(wanted.q).split():
+        query = query.where(m.normalized.contains(word, autoescape=True))
+    equal = {
+        m.status: wanted.status.value if wanted.status else None,
+        m.source: wanted.source,
+        m.upload_id: wanted.upload,
+        m.submitter: wanted.submitter,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.target is not None:
+        chosen = select(targets.c.id).where(targets.c.key == wanted.target).scalar_subquery()
+        query = query.where(func.coalesce(m.target_id, m.proposed_target_id) == chosen)
+    return query
+
+
+def history(session: Session, mapping_id: int) -> list[dict[str, Any]]:
+    """Return every decision about a mapping and every span in which it was live, oldest first."""
+    d = decisions.c
+    decided = session.execute(
+        select(
+            d.id.label("decision_id"),
+            d.action,
+            targets.c.key.label("target"),
+            d.actor,
+            d.reason,
+            d.previous_status,
+            d.undoes,
+            d.model_version,
+            d.offset,
+            d.decided_at.label("at"),
+        )
+        .select_from(decisions.outerjoin(targets, targets.c.id == d.target_id))
+        .where(d.mapping_id == mapping_id)
+        .order_by(d.id)
+    )
+    return [dict(row) for row in decided.mappings()]
+
+
+def spans(session: Session, mapping_id: int) -> list[dict[str, Any]]:
+    """Return the closed spans of offsets in which a mapping was live, oldest first."""
+    s = live_spans.c
+    rows = session.execute(
+        select(targets.c.key.label("target"), s.live_from, s.live_to, s.ended_by)
+        .select_from(live_spans.outerjoin(targets, targets.c.id == s.target_id))
+        .where(s.mapping_id == mapping_id)
+        .order_by(s.id)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Return how many mappings stand in each status."""
+    query = select(mappings.c.status, func.count()).group_by(mappings.c.status)
+    found: dict[str, int] = {row[0]: row[1] for row in session.execute(query)}
+    return {status.value: found.get(status.value, 0) for status in Status}
+
+
+def rows_received(session: Session) -> int:
+    """Return how many submissions have arrived in all."""
+    return session.scalar(select(func.count()).select_from(submissions)) or 0

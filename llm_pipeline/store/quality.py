@@ -1,0 +1,93 @@
+"""Gate results and reports: what was checked, when, and what came out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from llm_pipeline.domain.records import GateResult
+from llm_pipeline.store.schema_operations import gate_results, reports
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGateResult:
+    """A gate result with the offset it speaks of."""
+
+    id: int
+    suite: str
+    success: bool
+    severity: str
+    rows: int
+    checks: int
+    failures: list[dict[str, Any]]
+    as_of: int
+    upload_id: int | None
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A quality, performance or insights report as written."""
+
+    id: int
+    kind: str
+    as_of: int
+    verdict: str
+    content: dict[str, Any]
+    written_at: datetime
+
+
+def save_gate(
+    session: Session, result: GateResult, as_of: int, at: datetime, upload_id: int | None = None
+) -> int:
+    """Store a gate result and return its id."""
+    values = {
+        "suite": result.suite,
+        "success": result.success,
+        "severity": result.severity,
+        "rows": result.rows,
+        "checks": result.checks,
+        "failures": list(result.failures),
+        "as_of": as_of,
+        "upload_id": upload_id,
+        "checked_at": at,
+    }
+    new_id = session.scalar(insert(gate_results).values(values).returning(gate_results.c.id))
+    return new_id or 0
+
+
+def latest_gate(session: Session, suite: str) -> StoredGateResult | None:
+    """Return the newest result of a suite."""
+    query = select(gate_results).where(gate_results.c.suite == suite)
+    row = session.execute(query.order_by(gate_results.c.id.desc()).limit(1)).first()
+    return None if row is None else StoredGateResult(*row)
+
+
+def gate_history(session: Session, suite: str, limit: int = 100) -> list[StoredGateResult]:
+    """Return the results of a suite, newest first."""
+    query = select(gate_results).where(gate_results.c.suite == suite)
+    rows = session.execute(query.order_by(gate_results.c.id.desc()).limit(limit))
+    return [StoredGateResult(*row) for row in rows]
+
+
+def save_report(
+    session: Session, kind: str, as_of: int, verdict: str, content: dict[str, Any], at: datetime
+) -> int:
+    """Store a report and return its id."""
+    values = {
+        "kind": kind,
+        "as_of": as_of,
+        "verdict": verdict,
+        "content": content,
+        "written_at": at,
+    }
+    return session.scalar(insert(reports).values(values).returning(reports.c.id)) or 0
+
+
+def latest_report(session: Session, kind: str) -> Report | None:
+    """Return the newest report of a kind."""
+    query = select(reports).where(reports.c.kind == kind).order_by(reports.c.id.desc()).limit(1)
+    row = session.execute(query).first()
+    return None if row is None else Report(*row)

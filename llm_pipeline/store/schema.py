@@ -1,0 +1,187 @@
+"""The tables of the LLM Center: how things stand. What happened is in `events`; both change in one
+transaction. The tables of learning and operations are in `schema_operations.py`.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from llm_pipeline.store.columns import Id, id_column, metadata, time_column
+
+LIVE_STATUSES = "status IN ('approved', 'auto_approved')"
+
+events = Table(
+    "events",
+    metadata,
+    Column("offset", Id, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    time_column("at"),
+    Column("actor", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Index("ix_events_name_offset", "name", "offset"),
+)
+
+targets = Table(
+    "targets",
+    metadata,
+    id_column(),
+    Column("key", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("category", Text, nullable=False, server_default=""),
+    Column("attributes", JSON, nullable=False),
+    time_column("retired_at", nullable=True),
+    Column("changed_offset", Id, nullable=False),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    id_column(),
+    Column("filename", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("bytes", Id, nullable=False),
+    Column("lands_as", Text, nullable=False),  # pending, or approved for trusted labels
+    Column("status", Text, nullable=False),  # running, finished, failed
+    Column("actor", Text, nullable=False),
+    Column("rows_read", Id, nullable=False, server_default="0"),
+    Column("accepted", Id, nullable=False, server_default="0"),
+    Column("rejected", Id, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    time_column("created_at"),
+    time_column("updated_at"),
+    UniqueConstraint("sha256", "lands_as"),
+)
+
+rejected_rows = Table(
+    "rejected_rows",
+    metadata,
+    Column("upload_id", ForeignKey("uploads.id"), primary_key=True),
+    Column("row", Id, primary_key=True),
+    Column("line", Id, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
+mappings = Table(
+    "mappings",
+    metadata,
+    id_column(),
+    Column("text", Text, nullable=False),
+    Column("normalized", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("target_id", ForeignKey("targets.id")),
+    Column("proposed_target_id", ForeignKey("targets.id")),
+    Column("conflict", Boolean, nullable=False, server_default=text("false")),
+    Column("rows", Id, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("source", Text, nullable=False),
+    Column("submitter", Text, nullable=False),
+    Column("upload_id", ForeignKey("uploads.id")),
+    Column("suggested_target_id", ForeignKey("targets.id")),
+    Column("probability", Float),
+    Column("model_version", Text),
+    Column("live_from", Id),
+    Column("received_offset", Id, nullable=False),
+    time_column("created_at"),
+    time_column("updated_at"),
+    Index(
+        "uq_mappings_live_normalized",
+        "normalized",
+        unique=True,
+        sqlite_where=text(LIVE_STATUSES),
+        postgresql_where=text(LIVE_STATUSES),
+    ),
+    Index(
+        "uq_mappings_pending_normalized",
+        "normalized",
+        unique=True,
+        sqlite_where=text("status = 'pending'"),
+        postgresql_where=text("status = 'pending'"),
+    ),
+    Index("ix_mappings_normalized", "normalized"),
+    Index("ix_mappings_status_id", "status", "id"),
+    Index("ix_mappings_key", "key"),
+    Index("ix_mappings_live_from", "live_from"),
+)
+
+live_spans = Table(
+    "live_spans",
+    metadata,
+    id_column(),
+    Column("mapping_id", ForeignKey("mappings.id"), nullable=False),
+    Column("target_id", ForeignKey("targets.id")),
+    Column("live_from", Id, nullable=False),
+    Column("live_to", Id, nullable=False),
+    Column("ended_by", Text, nullable=False),  # superseded, corrected, rejected or undone
+    Index("ix_live_spans_mapping_id", "mapping_id"),
+    Index("ix_live_spans_live_to", "live_to"),
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    id_column(),
+    Column("mapping_id", ForeignKey("mappings.id"), nullable=False),
+    Column("upload_id", ForeignKey("uploads.id")),
+    Column("row", Id),
+    Column("line", Id),
+    Column("text", Text, nullable=False),
+    Column("target_id", ForeignKey("targets.id")),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("source", Text, nullable=False),
+    Column("submitter", Text, nullable=False),
+    time_column("occurred_at", nullable=True),
+    Column("amount", Float),
+    Column("extra", JSON),
+    Column("received_offset", Id, nullable=False),
+    time_column("received_at"),
+    UniqueConstraint("upload_id", "row"),
+    Index("ix_submissions_mapping_id", "mapping_id"),
+    Index("ix_submissions_received_offset", "received_offset"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    id_column(),
+    Column("mapping_id", ForeignKey("mappings.id"), nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target_id", ForeignKey("targets.id")),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("previous_status", Text, nullable=False),
+    Column("previous_target_id", ForeignKey("targets.id")),
+    Column("displaced_mapping_id", ForeignKey("mappings.id")),
+    Column("undoes", ForeignKey("decisions.id"), unique=True),
+    Column("suggested_target_id", ForeignKey("targets.id")),
+    Column("probability", Float),
+    Column("model_version", Text),
+    Column("policy_id", ForeignKey("policies.id")),
+    Column("offset", Id, nullable=False),
+    time_column("decided_at"),
+    Index("ix_decisions_mapping_id", "mapping_id"),
+    Index("ix_decisions_offset", "offset"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("mapping_id", ForeignKey("mappings.id"), nullable=False),
+    time_column("created_at"),
+)

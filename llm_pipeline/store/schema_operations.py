@@ -1,0 +1,201 @@
+"""The tables of learning, quality and operations: gates, models, reports, alerts, automation.
+
+Policies, audits, leases, plans, metrics and webhooks are here from the first migration on, because
+decisions and events refer to them; each is filled by the component that owns it.
+"""
+
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, text
+
+from llm_pipeline.store.columns import Id, id_column, metadata, time_column
+
+gate_results = Table(
+    "gate_results",
+    metadata,
+    id_column(),
+    Column("suite", Text, nullable=False),
+    Column("success", Boolean, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("rows", Id, nullable=False),
+    Column("checks", Integer, nullable=False),
+    Column("failures", JSON, nullable=False),
+    Column("as_of", Id, nullable=False),
+    Column("upload_id", ForeignKey("uploads.id")),
+    time_column("checked_at"),
+    Index("ix_gate_results_suite_id", "suite", "id"),
+)
+
+training_sets = Table(
+    "training_sets",
+    metadata,
+    Column("as_of", Id, primary_key=True, autoincrement=False),
+    Column("rows", Id, nullable=False),
+    Column("texts", Id, nullable=False),
+    Column("targets", Id, nullable=False),
+    Column("digest", Text, nullable=False),
+    time_column("built_at"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("as_of", Id, nullable=False),
+    Column("status", Text, nullable=False),  # challenger, champion, refused, former
+    Column("metrics", JSON, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    time_column("trained_at"),
+    time_column("promoted_at", nullable=True),
+    Index(
+        "uq_models_champion",
+        "status",
+        unique=True,
+        sqlite_where=text("status = 'champion'"),
+        postgresql_where=text("status = 'champion'"),
+    ),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    id_column(),
+    Column("kind", Text, nullable=False),  # quality, performance, insights
+    Column("as_of", Id, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("content", JSON, nullable=False),
+    time_column("written_at"),
+    Index("ix_reports_kind_id", "kind", "id"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    id_column(),
+    Column("rule", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("times", Integer, nullable=False, server_default="1"),
+    time_column("raised_at"),
+    time_column("updated_at"),
+    time_column("resolved_at", nullable=True),
+    time_column("acknowledged_at", nullable=True),
+    Column("acknowledged_by", Text),
+    Index(
+        "uq_alerts_open",
+        "rule",
+        "subject",
+        unique=True,
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    id_column(),
+    Column("kind", Text, nullable=False),  # token, link, session
+    Column("digest", Text, nullable=False, unique=True),
+    Column("user", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    time_column("created_at"),
+    time_column("expires_at", nullable=True),
+    time_column("used_at", nullable=True),
+    time_column("revoked_at", nullable=True),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    id_column(),
+    Column("max_error", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("rule", JSON, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("offset", Id, nullable=False),
+    time_column("created_at"),
+    time_column("stopped_at", nullable=True),
+    Column("stop_reason", Text, nullable=False, server_default=""),
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    id_column(),
+    Column("mapping_id", ForeignKey("mappings.id"), nullable=False),
+    Column("policy_id", ForeignKey("policies.id")),
+    Column("inclusion_probability", Float, nullable=False),
+    Column("answer_target_id", ForeignKey("targets.id")),
+    Column("audited_target_id", ForeignKey("targets.id")),
+    Column("auditor", Text),
+    time_column("sampled_at"),
+    time_column("answered_at", nullable=True),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    time_column("expires_at"),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    id_column(),
+    Column("filter", JSON, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target_id", ForeignKey("targets.id")),
+    Column("count", Id, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("status", Text, nullable=False),  # previewed, applying, applied, undoing, undone
+    Column("progress", Id, nullable=False, server_default="0"),
+    Column("actor", Text, nullable=False),
+    time_column("created_at"),
+    time_column("updated_at"),
+)
+
+plan_items = Table(
+    "plan_items",
+    metadata,
+    Column("plan_id", ForeignKey("plans.id"), primary_key=True),
+    Column("mapping_id", ForeignKey("mappings.id"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("decision_id", ForeignKey("decisions.id")),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    id_column(),
+    Column("source", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Float, nullable=False),
+    time_column("at"),
+    Index("ix_metrics_source_name_at", "source", "name", "at"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    id_column(),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("secret", Text, nullable=False),
+    time_column("created_at"),
+    time_column("disabled_at", nullable=True),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("webhook_id", ForeignKey("webhooks.id"), primary_key=True),
+    Column("offset", ForeignKey("events.offset"), primary_key=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    time_column("next_attempt_at"),
+    time_column("delivered_at", nullable=True),
+    Column("error", Text, nullable=False, server_default=""),
+)

@@ -1,0 +1,63 @@
+"""What the recogniser suggests for the mappings that wait."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy.orm import Session
+
+from llm_pipeline.domain.records import Recognition, Status
+from llm_pipeline.store.schema import mappings, targets
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A mapping that waits for a suggestion of the model in service."""
+
+    id: int
+    text: str
+
+
+def waiting(session: Session, model_version: str, after_id: int, limit: int) -> list[Waiting]:
+    """Return pending mappings that this model has not looked at, by id, above `after_id`."""
+    m = mappings.c
+    query = (
+        select(m.id, m.text)
+        .where(
+            m.status == Status.PENDING.value,
+            or_(m.model_version.is_(None), m.model_version != model_version),
+            m.id > after_id,
+        )
+        .order_by(m.id)
+        .limit(limit)
+    )
+    return [Waiting(*row) for row in session.execute(query)]
+
+
+def save(session: Session, answers: Sequence[tuple[int, Recognition]], model_version: str) -> None:
+    """Store the best candidate of each mapping, also where the recogniser abstains."""
+    if not answers:
+        return
+    best = {m: r.candidates[0] for m, r in answers if r.candidates}
+    keys = {candidate.target for candidate in best.values()}
+    found = session.execute(select(targets.c.key, targets.c.id).where(targets.c.key.in_(keys)))
+    ids = {row.key: row.id for row in found}
+    session.execute(
+        update(mappings)
+        .where(mappings.c.id == bindparam("mapping"), mappings.c.status == Status.PENDING.value)
+        .values(
+            suggested_target_id=bindparam("suggested"),
+            probability=bindparam("chance"),
+            model_version=bindparam("model"),
+        )
+        .execution_options(synchronize_session=False),
+        [
+            {
+                "mapping": mapping,
+                "suggested": ids.get(best[mapping].target) if mapping in best else None,
+                "chance": best[mapping].probability if mapping in best else 0.0,
+                "model": model_version,
+            }
+            for mapping, _ in answers
+        ],
+    )

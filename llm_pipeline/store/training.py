@@ -1,0 +1,201 @@
+"""What the recogniser learns from: live mappings at an offset, and labelled rows in time order.
+
+The same `as_of` gives the same rows for ever: a mapping that is no longer live keeps the spans of
+offsets in which it was, and submissions are only ever added.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import (
+    Select,
+    Subquery,
+    and_,
+    case,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import Session
+
+from llm_pipeline.domain.records import Status
+from llm_pipeline.store.schema import live_spans, mappings, submissions, targets, uploads
+from llm_pipeline.store.schema_operations import training_sets
+
+_M = mappings.c
+_S = submissions.c
+_SPAN = live_spans.c
+_LIVE = _M.status.in_([Status.APPROVED.value, Status.AUTO_APPROVED.value])
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChange:
+    """A text that began to mean `target` after an offset, or nothing any more (`target` null)."""
+
+    text: str
+    target: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """A frozen training set: its offset, its size and the digest of its content."""
+
+    as_of: int
+    rows: int
+    texts: int
+    targets: int
+    digest: str
+    built_at: datetime
+
+
+def _live_at(as_of: int) -> Select[tuple[int, int | None, int | None]]:
+    """Mapping, target and first live offset of every text that was live at an offset."""
+    now = select(_M.id, _M.target_id, _M.live_from).where(_LIVE, _M.live_from <= as_of)
+    then = select(_SPAN.mapping_id, _SPAN.target_id, _SPAN.live_from).where(
+        _SPAN.live_from <= as_of, _SPAN.live_to > as_of
+    )
+    both = union_all(now, then).subquery()
+    return select(both.c.id, both.c.target_id, both.c.live_from)
+
+
+def _labels_at(as_of: int) -> Subquery:
+    """As `_live_at`, with the texts that had given way to a newer label by then."""
+    live = _live_at(as_of)
+    superseded = (
+        select(_SPAN.mapping_id, func.max(_SPAN.target_id), func.max(_SPAN.live_from))
+        .where(
+            _SPAN.live_to <= as_of,
+            _SPAN.ended_by == "superseded",
+            _SPAN.mapping_id.not_in(select(live.subquery().c.id)),
+        )
+        .group_by(_SPAN.mapping_id)
+    )
+    return union_all(live, superseded).subquery()
+
+
+def live_texts(session: Session, as_of: int) -> pd.DataFrame:
+    """Return one line per text that was live at `as_of`.
+
+    Columns: mapping_id, text, normalized, key, target (null if the catalogue has no such entry:
+    the training gate must see it), active (whether the target can still be chosen), rows
+    (submissions received by then). The text seen last comes last, so that whoever learns in this
+    order ends with the newest label.
+    """
+    live = _live_at(as_of).subquery()
+    rows = (
+        select(_S.mapping_id, func.count().label("rows"), func.max(_S.id).label("last_submission"))
+        .where(_S.received_offset <= as_of)
+        .group_by(_S.mapping_id)
+        .subquery()
+    )
+    query = (
+        select(
+            _M.id.label("mapping_id"),
+            _M.text,
+            _M.normalized,
+            _M.key,
+            targets.c.key.label("target"),
+            and_(targets.c.id.is_not(None), targets.c.retired_at.is_(None)).label("active"),
+            func.coalesce(rows.c.rows, 0).label("rows"),
+        )
+        .select_from(
+            live.join(mappings, _M.id == live.c.id)
+            .outerjoin(targets, targets.c.id == live.c.target_id)
+            .outerjoin(rows, rows.c.mapping_id == _M.id)
+        )
+        .order_by(rows.c.last_submission, _M.id)
+    )
+    frame = _frame(session, query)
+    frame["active"] = frame["active"].fillna(value=False).astype(bool)
+    return frame
+
+
+def labelled_rows(session: Session, as_of: int) -> pd.DataFrame:
+    """Return one line per submission that somebody labelled by `as_of`, in time order.
+
+    Columns: normalized, key, target. These are the rows of trusted files and the rows that waited
+    when a person decided; a repeat that joined a live mapping later was checked by nobody and is
+    left out. A row keeps the label it had when a newer one superseded it, because that is what a
+    recogniser had to answer at its time; a corrected row has the corrected label, a rejected one
+    none. The time is the row's own where it has one, else its arrival.
+    """
+    labels = _labels_at(as_of)
+    trusted = func.coalesce(uploads.c.lands_as == Status.APPROVED.value, false())
+    label = case(
+        (and_(trusted, labels.c.id.is_(None)), _S.target_id),
+        (or_(trusted, _S.received_offset < labels.c.live_from), labels.c.target_id),
+    )
+    query = (
+        select(_M.normalized, _M.key, targets.c.key.label("target"))
+        .select_from(
+            submissions.join(mappings, _M.id == _S.mapping_id)
+            .outerjoin(uploads, uploads.c.id == _S.upload_id)
+            .outerjoin(labels, labels.c.id == _M.id)
+            .join(targets, targets.c.id == label)
+        )
+        .where(_S.received_offset <= as_of)
+        .order_by(func.coalesce(_S.occurred_at, _S.received_at), _S.id)
+    )
+    return _frame(session, query)
+
+
+def _frame(session: Session, query: Select[Any]) -> pd.DataFrame:
+    result = session.execute(query)
+    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def live_changes(session: Session, after: int) -> list[LiveChange]:
+    """Return how texts changed their meaning after an offset, in an order that can be replayed."""
+    begun = (
+        select(_M.text, _M.normalized, targets.c.key, _M.live_from.label("at"))
+        .join(targets, targets.c.id == _M.target_id)
+        .where(_LIVE, _M.live_from > after)
+    )
+    known_again = select(_M.normalized).where(_LIVE).scalar_subquery()
+    ended = (
+        select(_M.text, _M.normalized, literal(None).label("key"), live_spans.c.live_to.label("at"))
+        .join(live_spans, live_spans.c.mapping_id == _M.id)
+        .where(live_spans.c.live_to > after, _M.normalized.not_in(known_again))
+    )
+    rows = [*session.execute(ended), *session.execute(begun)]
+    return [LiveChange(row[0], row[2]) for row in sorted(rows, key=lambda row: row[3])]
+
+
+def learned_since(session: Session, as_of: int) -> int:
+    """Return how many texts began to mean something after an offset: what a training would add."""
+    query = select(func.count()).select_from(mappings).where(_LIVE, _M.live_from > as_of)
+    return session.scalar(query) or 0
+
+
+def save_training_set(session: Session, new: TrainingSet) -> None:
+    """Record a training set; building the same one again changes nothing."""
+    if _training_set(session, new.as_of) is not None:
+        return
+    session.execute(
+        insert(training_sets).values(
+            as_of=new.as_of,
+            rows=new.rows,
+            texts=new.texts,
+            targets=new.targets,
+            digest=new.digest,
+            built_at=new.built_at,
+        )
+    )
+
+
+def _training_set(session: Session, as_of: int) -> TrainingSet | None:
+    row = session.execute(select(training_sets).where(training_sets.c.as_of == as_of)).first()
+    return None if row is None else TrainingSet(*row)
+
+
+def latest_training_set(session: Session) -> TrainingSet | None:
+    """Return the training set built last, whether or not its gate let it pass."""
+    query = select(training_sets).order_by(training_sets.c.as_of.desc()).limit(1)
+    row = session.execute(query).first()
+    return None if row is None else TrainingSet(*row)

@@ -1,0 +1,129 @@
+"""Files on their way in: one row per file and purpose, with how far it was read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from llm_pipeline.errors import NotFound
+from llm_pipeline.store.bulk import RejectedRow
+from llm_pipeline.store.schema import rejected_rows, uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file and what became of it. `rows_read` is where an interrupted one goes on."""
+
+    id: int
+    filename: str
+    path: str
+    sha256: str
+    bytes: int
+    lands_as: str
+    status: str
+    actor: str
+    rows_read: int
+    accepted: int
+    rejected: int
+    error: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """A file before its first row is read; the same content for the same purpose is one upload."""
+
+    filename: str
+    path: str
+    sha256: str
+    bytes: int
+    lands_as: str
+    actor: str
+
+
+def register(session: Session, new: NewUpload, at: datetime) -> Upload:
+    """Return the upload of this content, creating it on first sight; a failed one runs again."""
+    found = session.execute(
+        select(uploads).where(uploads.c.sha256 == new.sha256, uploads.c.lands_as == new.lands_as)
+    ).first()
+    if found is None:
+        values = {
+            "filename": new.filename,
+            "path": new.path,
+            "sha256": new.sha256,
+            "bytes": new.bytes,
+            "lands_as": new.lands_as,
+            "actor": new.actor,
+            "status": "running",
+            "created_at": at,
+            "updated_at": at,
+        }
+        new_id = session.scalar(insert(uploads).values(values).returning(uploads.c.id))
+        return get(session, new_id or 0)
+    if found.status != "finished":
+        set_status(session, found.id, "running", at)
+        session.execute(update(uploads).where(uploads.c.id == found.id).values(path=new.path))
+    return get(session, found.id)
+
+
+def get(session: Session, upload_id: int) -> Upload:
+    """Return an upload; `NotFound` if there is none with that id."""
+    row = session.execute(select(uploads).where(uploads.c.id == upload_id)).first()
+    if row is None:
+        raise NotFound(f"there is no upload {upload_id}; GET /api/llm-center/uploads lists them")
+    return Upload(*row)
+
+
+def recent(session: Session, limit: int = 50) -> list[Upload]:
+    """Return the newest uploads first."""
+    query = select(uploads).order_by(uploads.c.id.desc()).limit(limit)
+    return [Upload(*row) for row in session.execute(query)]
+
+
+def unfinished(session: Session) -> list[Upload]:
+    """Return the uploads that a crash or a stop has interrupted, oldest first."""
+    query = select(uploads).where(uploads.c.status == "running").order_by(uploads.c.id)
+    return [Upload(*row) for row in session.execute(query)]
+
+
+def set_status(
+    session: Session, upload_id: int, status: str, at: datetime, error: str = ""
+) -> None:
+    """Record how an upload ended, or that it runs again."""
+    session.execute(
+        update(uploads)
+        .where(uploads.c.id == upload_id)
+        .values(status=status, error=error, updated_at=at)
+    )
+
+
+def rejected(
+    session: Session, upload_id: int, after_row: int = 0, limit: int = 1000
+) -> list[RejectedRow]:
+    """Return the bad rows of an upload in the file's order."""
+    query = (
+        select(
+            rejected_rows.c.row,
+            rejected_rows.c.line,
+            rejected_rows.c.reason,
+            rejected_rows.c.content,
+        )
+        .where(rejected_rows.c.upload_id == upload_id, rejected_rows.c.row > after_row)
+        .order_by(rejected_rows.c.row)
+        .limit(limit)
+    )
+    return [RejectedRow(*row) for row in session.execute(query)]
+
+
+def rejected_by_reason(session: Session, upload_id: int, limit: int = 20) -> dict[str, int]:
+    """Return the most frequent reasons for which rows of an upload were set aside."""
+    query = (
+        select(rejected_rows.c.reason, func.count().label("number"))
+        .where(rejected_rows.c.upload_id == upload_id)
+        .group_by(rejected_rows.c.reason)
+        .order_by(func.count().desc(), rejected_rows.c.reason)
+        .limit(limit)
+    )
+    return {row.reason: row.number for row in session.execute(query)}
