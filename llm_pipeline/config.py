@@ -1,4 +1,4 @@
-"""Settings, from environment variables that begin with `LLM_PIPELINE_`; made by entry points only."""
+"""Settings, from environment variables named `LLM_PIPELINE_...`; made by entry points only."""
 
 from pathlib import Path
 

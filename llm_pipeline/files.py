@@ -6,7 +6,6 @@ Only reading is done here; what a row means is the business of `steps.ingest`.
 import csv
 import gzip
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +74,10 @@ def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> It
 
 
 def _open(path: Path, encoding: str) -> TextIO:
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
         # Undecodable bytes become surrogates, so that the rows that hold them can be named.
-        return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")
+        return opened(path, "rt", encoding=encoding, errors="surrogateescape", newline="")
     except (OSError, LookupError) as error:
         raise InvalidInput(f"{path} cannot be opened: {error}") from error
 
@@ -104,3 +103,9 @@ def _ragged(values: list[str], names: list[str]) -> str:
 def _named(values: list[str], names: list[str]) -> dict[str, str]:
     extra = [f"column {number}" for number in range(len(names) + 1, len(values) + 1)]
     return dict(zip([*names, *extra], values, strict=False))
+
+
+def count_lines(path: Path) -> int:
+    """Return the number of lines of a file, `.gz` unpacked: for progress, not for exact counts."""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

@@ -93,10 +93,9 @@ SUITES: dict[str, tuple[Rule, ...]] = {
         _distinct_at_least("target", 2, "there is only one target to choose from", WARNING),
     ),
     "predictions": (
-        _at_least_rows(1, "there are no predictions to judge"),
         _between("probability", 0.0, 1.0, "a probability is outside 0 to 1"),
-        _in("state", ["matched", "no_match"], "a recognition has an unknown state"),
-        _mostly_below("probability", 0.9999, 0.995, "nearly all answers claim to be certain"),
+        _in("active", [True], "a suggestion points at a retired or unknown target"),
+        _mostly_below("probability", 0.9999, 0.5, "most answers claim to be certain"),
     ),
 }
 

@@ -1,16 +1,17 @@
 """Puts the adapters together from the settings; for entry points only, steps build nothing."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import os
+import subprocess
 from datetime import UTC, datetime
-from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 
 from llm_pipeline.config import Settings
 from llm_pipeline.model import bundle
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.registry import Registry
 from llm_pipeline.steps.recognize import Serving
-from llm_pipeline.store.engine import Engine, Session, migrate, open_engine, reading, transaction
+from llm_pipeline.store.engine import Database, Engine, migrate, open_engine
 
 
 def now() -> datetime:
@@ -18,18 +19,47 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def code_version() -> str:
+    """Return the git commit of the checkout this package runs from, else its release."""
+    found = subprocess.run(  # noqa: S603
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() if found.returncode == 0 else f"release {version('llm-pipeline')}"
+
+
+# MLflow reads these when it is imported: no telemetry, no progress bars, no long waits for a
+# server that is down.
+_MLFLOW_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+}
+
+
 class Parts:
     """Engine, registry and transactions of one process."""
 
     def __init__(self, settings: Settings) -> None:
+        for name, value in _MLFLOW_ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
         self.settings = settings
         settings.path().mkdir(parents=True, exist_ok=True)
         self.engine: Engine = open_engine(settings.store_url)
-        self.registry = Registry(settings.tracking_uri, settings.path("mlartifacts"))
-        self.begin: Callable[[], AbstractContextManager[Session]] = partial(
-            transaction, self.engine
+        own = settings.tracking_uri.startswith("sqlite")
+        self.registry = Registry(
+            settings.tracking_uri,
+            settings.path("mlartifacts") if own else None,
+            ui_url=settings.mlflow_url if own else "",
         )
-        self.read: Callable[[], AbstractContextManager[Session]] = partial(reading, self.engine)
+        self.database = Database(self.engine)
+        self.begin = self.database.begin
+        self.read = self.database.read
 
     def migrate(self) -> None:
         """Bring the database to the newest schema."""

@@ -1,7 +1,6 @@
 """Ingest: a file of submissions in, through the gate, each row once and only once."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -22,9 +21,7 @@ from llm_pipeline.domain.rows import Columns, KnownTargets, ParsedRow, parse_row
 from llm_pipeline.domain.text import group_key, normalize
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import bulk, catalogue, log, quality, uploads
-from llm_pipeline.store.engine import Session
-
-Begin = Callable[[], AbstractContextManager[Session]]
+from llm_pipeline.store.engine import Database, Session
 
 # Checked in blocks (a run of the gate costs 75 ms whatever its size), written in smaller
 # transactions, so that a person's decision never waits long behind an upload.
@@ -54,27 +51,27 @@ class _Read:
 
 
 def ingest_file(
-    begin: Begin, job: Job, clock: Callable[[], datetime], progress: Callable[[int], None]
+    database: Database, job: Job, clock: Callable[[], datetime], progress: Callable[[int], None]
 ) -> uploads.Upload:
     """Take in a file, a transaction per chunk; an interrupted one goes on where it stopped.
 
-    `begin` opens a transaction, `progress` is told how many rows are done. The same content for
-    the same purpose is one upload: the second time adds nothing.
+    `progress` is told how many rows are done. The same content for the same purpose is one upload:
+    the second time adds nothing.
     """
     _check_columns(job)
-    upload, known = _start(begin, job, clock)
+    upload, known = _start(database, job, clock)
     if upload.status == "finished":
         return upload
     try:
         for chunk in _chunks(job, upload, known, clock):
-            with begin() as session:
+            with database.begin() as session:
                 _write(session, job, chunk)
             progress(chunk.rows_read)
     except (OSError, EOFError) as error:
-        with begin() as session:
+        with database.begin() as session:
             uploads.set_status(session, upload.id, "failed", clock(), f"cannot be read: {error}")
         raise InvalidInput(f"{job.path} cannot be read to its end: {error}") from error
-    with begin() as session:
+    with database.begin() as session:
         return _finish(session, upload.id, job.actor, clock())
 
 
@@ -92,7 +89,7 @@ def _check_columns(job: Job) -> None:
 
 
 def _start(
-    begin: Begin, job: Job, clock: Callable[[], datetime]
+    database: Database, job: Job, clock: Callable[[], datetime]
 ) -> tuple[uploads.Upload, KnownTargets]:
     new = uploads.NewUpload(
         filename=job.filename or job.path.name,
@@ -102,7 +99,7 @@ def _start(
         lands_as=job.lands_as.value,
         actor=job.actor,
     )
-    with begin() as session:
+    with database.begin() as session:
         upload = uploads.register(session, new, clock())
         if upload.status != "finished":
             event = UploadStarted(job.actor, upload.id, upload.filename, upload.rows_read)

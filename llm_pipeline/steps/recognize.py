@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +10,8 @@ from llm_pipeline.domain.records import Recognition, State
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.store import log, models, suggestions, training
-from llm_pipeline.store.engine import Session
+from llm_pipeline.store.engine import Database, Session
 
-Begin = Callable[[], AbstractContextManager[Session]]
 Load = Callable[[str], Recognizer]
 
 MEMORY_ONLY = "memory"
@@ -101,18 +99,18 @@ def recognize_one(
 
 
 def recognize_waiting(
-    begin: Begin, serving: Serving, actor: str, clock: Callable[[], datetime]
+    database: Database, serving: Serving, actor: str, clock: Callable[[], datetime]
 ) -> Recognized:
     """Suggest targets for all waiting mappings that the model in service has not seen yet."""
     rows = matched = after = 0
     while True:
-        with begin() as session:
+        with database.read() as session:
             waiting = suggestions.waiting(session, serving.version, after, CHUNK)
         if not waiting:
             return Recognized(rows, matched, serving.version)
         answers = serving.recognize([mapping.text for mapping in waiting])
         right = sum(answer.state is State.MATCHED for answer in answers)
-        with begin() as session:
+        with database.begin() as session:
             pairs = [(m.id, answer) for m, answer in zip(waiting, answers, strict=True)]
             suggestions.save(session, pairs, serving.version)
             event = TextRecognized(actor, len(waiting), right, serving.version)

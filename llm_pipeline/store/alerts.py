@@ -26,44 +26,52 @@ class Alert:
     acknowledged_by: str | None
 
 
-def open_alert(session: Session, rule: str, subject: str) -> Alert | None:
-    """Return the open alert of a rule about a subject."""
-    row = session.execute(
-        select(alerts).where(
-            alerts.c.rule == rule, alerts.c.subject == subject, alerts.c.resolved_at.is_(None)
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found wrong about a subject."""
+
+    rule: str
+    subject: str
+    severity: str
+    message: str
+
+
+def raise_once(session: Session, found: Finding, at: datetime) -> int | None:
+    """Open an alert and return its id; one that is open already is counted again, and is None."""
+    current = _open_id(session, found.rule, found.subject)
+    if current is not None:
+        session.execute(
+            update(alerts)
+            .where(alerts.c.id == current)
+            .values(times=alerts.c.times + 1, message=found.message, updated_at=at)
         )
-    ).first()
-    return None if row is None else Alert(*row)
-
-
-def add(
-    session: Session, rule: str, subject: str, severity: str, message: str, at: datetime
-) -> int:
-    """Open an alert and return its id."""
+        return None
     values = {
-        "rule": rule,
-        "subject": subject,
-        "severity": severity,
-        "message": message,
+        "rule": found.rule,
+        "subject": found.subject,
+        "severity": found.severity,
+        "message": found.message,
         "raised_at": at,
         "updated_at": at,
     }
-    return session.scalar(insert(alerts).values(values).returning(alerts.c.id)) or 0
+    return int(session.scalar(insert(alerts).values(values).returning(alerts.c.id)) or 0)
 
 
-def repeat(session: Session, alert_id: int, message: str, at: datetime) -> None:
-    """Count an open alert once more, with what was said last."""
-    session.execute(
-        update(alerts)
-        .where(alerts.c.id == alert_id)
-        .values(times=alerts.c.times + 1, message=message, updated_at=at)
-    )
+def resolve(session: Session, rule: str, subject: str, at: datetime) -> int | None:
+    """Close the open alert of a rule about a subject and return its id, None if there was none."""
+    current = _open_id(session, rule, subject)
+    if current is not None:
+        session.execute(
+            update(alerts).where(alerts.c.id == current).values(resolved_at=at, updated_at=at)
+        )
+    return current
 
 
-def resolve(session: Session, alert_id: int, at: datetime) -> None:
-    """Close an alert: what it spoke of is over."""
-    session.execute(
-        update(alerts).where(alerts.c.id == alert_id).values(resolved_at=at, updated_at=at)
+def _open_id(session: Session, rule: str, subject: str) -> int | None:
+    return session.scalar(
+        select(alerts.c.id).where(
+            alerts.c.rule == rule, alerts.c.subject == subject, alerts.c.resolved_at.is_(None)
+        )
     )
 
 

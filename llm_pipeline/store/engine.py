@@ -1,7 +1,8 @@
 """Connections and transactions. Callers open one; steps receive its session and never commit."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 
-__all__ = ["Engine", "Session", "migrate", "open_engine", "reading", "transaction"]
+__all__ = ["Database", "Engine", "Session", "migrate", "open_engine", "reading", "transaction"]
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -56,6 +57,19 @@ def reading(engine: Engine) -> Iterator[Session]:
     """Read one consistent state; waits for nobody on SQLite."""
     with Session(engine) as session, session.begin():
         yield session
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """For steps that need several transactions: a way to begin one, and to read without waiting."""
+
+    engine: Engine
+
+    def begin(self) -> AbstractContextManager[Session]:
+        return transaction(self.engine)
+
+    def read(self) -> AbstractContextManager[Session]:
+        return reading(self.engine)
 
 
 def migrate(engine: Engine) -> None:

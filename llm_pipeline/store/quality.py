@@ -8,6 +8,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import GateResult
+from llm_pipeline.errors import GateFailed
 from llm_pipeline.store.schema_operations import gate_results, reports
 
 
@@ -63,6 +64,22 @@ def latest_gate(session: Session, suite: str) -> StoredGateResult | None:
     query = select(gate_results).where(gate_results.c.suite == suite)
     row = session.execute(query.order_by(gate_results.c.id.desc()).limit(1)).first()
     return None if row is None else StoredGateResult(*row)
+
+
+def demand(session: Session, suite: str, as_of: int) -> None:
+    """Raise GateFailed unless the newest result of a suite speaks of `as_of` and is a success.
+
+    The orchestrator's blocking checks hold within one run only; this holds in every later one.
+    """
+    last = latest_gate(session, suite)
+    if last is None or last.as_of != as_of:
+        raise GateFailed(f"the gate {suite} has not been checked at offset {as_of}; run it first")
+    if not last.success:
+        reasons = "; ".join(f"{f['reason']} ({f['failing']} rows)" for f in last.failures)
+        raise GateFailed(
+            f"the gate {suite} failed at offset {as_of}: {reasons}. "
+            "Mend the data and build the training set again"
+        )
 
 
 def gate_history(session: Session, suite: str, limit: int = 100) -> list[StoredGateResult]:

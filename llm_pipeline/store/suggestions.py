@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -61,3 +62,32 @@ def save(session: Session, answers: Sequence[tuple[int, Recognition]], model_ver
             for mapping, _ in answers
         ],
     )
+
+
+def stored(session: Session) -> pd.DataFrame:
+    """Return the suggestions of all waiting mappings that have one.
+
+    Columns: mapping_id, probability, active (whether the target can still be chosen).
+    """
+    m = mappings.c
+    query = (
+        select(m.id.label("mapping_id"), m.probability, targets.c.retired_at.is_(None))
+        .select_from(mappings.join(targets, targets.c.id == m.suggested_target_id))
+        .where(m.status == Status.PENDING.value)
+    )
+    rows = session.execute(query).fetchall()
+    frame = pd.DataFrame(rows, columns=["mapping_id", "probability", "active"])
+    return frame.astype({"probability": float, "active": bool})
+
+
+def examples(session: Session, limit: int) -> list[dict[str, object]]:
+    """Return the waiting texts most rows wait for, with what is suggested for them."""
+    m = mappings.c
+    query = (
+        select(m.text, m.rows, targets.c.key.label("suggestion"), m.probability)
+        .select_from(mappings.outerjoin(targets, targets.c.id == m.suggested_target_id))
+        .where(m.status == Status.PENDING.value)
+        .order_by(m.rows.desc(), m.id)
+        .limit(limit)
+    )
+    return [dict(row) for row in session.execute(query).mappings()]

@@ -43,6 +43,14 @@ class LiveChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """How many texts began to mean something, and the offset of the newest of them."""
+
+    texts: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSet:
     """A frozen training set: its offset, its size and the digest of its content."""
 
@@ -167,10 +175,11 @@ def live_changes(session: Session, after: int) -> list[LiveChange]:
     return [LiveChange(row[0], row[2]) for row in sorted(rows, key=lambda row: row[3])]
 
 
-def learned_since(session: Session, as_of: int) -> int:
-    """Return how many texts began to mean something after an offset: what a training would add."""
-    query = select(func.count()).select_from(mappings).where(_LIVE, _M.live_from > as_of)
-    return session.scalar(query) or 0
+def learned_since(session: Session, as_of: int) -> Learned:
+    """Return what a training would add to one that ended at `as_of`."""
+    query = select(func.count(), func.max(_M.live_from)).where(_LIVE, _M.live_from > as_of)
+    number, newest = session.execute(query).one()
+    return Learned(number, newest or as_of)
 
 
 def save_training_set(session: Session, new: TrainingSet) -> None:

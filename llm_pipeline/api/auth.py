@@ -1,0 +1,116 @@
+"""Who is asking: bearer tokens for programs, a session cookie for the dashboard."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+
+from llm_pipeline.api.deps import Given, Services
+from llm_pipeline.domain.records import Role
+from llm_pipeline.errors import NotAllowed, NotSignedIn
+from llm_pipeline.store import credentials
+from llm_pipeline.wiring import now
+
+COOKIE = "llm_pipeline_session"
+SESSION_LASTS = timedelta(hours=12)
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+_bearer = HTTPBearer(auto_error=False, description="a token from `llm-pipeline users add`")
+_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="set by /signin")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking, what they may do, and how they proved it."""
+
+    user: str
+    role: Role
+    via: Literal["token", "session"]
+
+    def demand(self, needed: Role, what: str) -> None:
+        """Raise NotAllowed unless the caller's role reaches."""
+        if not self.role.reaches(needed):
+            raise NotAllowed(
+                f"{self.user} is {self.role.value}; {what} needs the role {needed.value}. "
+                "An admin can give it with `llm-pipeline users`"
+            )
+
+
+def identify(services: Services, token: str | None, session_id: str | None) -> Caller | None:
+    """Return the caller; a token that came along counts before the cookie."""
+    kind: Literal["token", "session"] = "session" if token is None else "token"
+    secret = session_id if token is None else token
+    if not secret:
+        return None
+    with services.parts.read() as session:
+        found = credentials.find(session, kind, secret, now())
+    return None if found is None else Caller(found.user, found.role, kind)
+
+
+class Guard:
+    """A dependency that lets a role and those above it pass."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    def __call__(
+        self,
+        request: Request,
+        services: Given,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        cookie: Annotated[str | None, Depends(_cookie)],
+    ) -> Caller:
+        caller = identify(services, bearer.credentials if bearer else None, cookie)
+        if caller is None:
+            raise NotSignedIn(
+                "send `Authorization: Bearer TOKEN` (`llm-pipeline users add` makes one), "
+                "or sign in with the link from `llm-pipeline users link`"
+            )
+        if caller.via == "session":
+            refuse_cross_site(request)
+        caller.demand(self.role, f"{request.method} {request.url.path}")
+        return caller
+
+
+def require(role: Role) -> Guard:
+    """Return the dependency for routes that need a role."""
+    return Guard(role)
+
+
+Viewer = Annotated[Caller, Depends(require(Role.VIEWER))]
+Submitter = Annotated[Caller, Depends(require(Role.SUBMITTER))]
+Reviewer = Annotated[Caller, Depends(require(Role.REVIEWER))]
+Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
+
+
+def refuse_cross_site(request: Request) -> None:
+    """Raise NotAllowed when another site makes the browser send its cookie along with a change."""
+    if request.method in _SAFE_METHODS:
+        return
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    foreign = site not in (None, "same-origin", "none")
+    if foreign or (origin and urlsplit(origin).netloc != request.headers.get("host")):
+        raise NotAllowed("this request came from another site; use the dashboard, or a token")
+
+
+def open_session(services: Services, code: str) -> str | None:
+    """Spend a one-time link and return the secret of a new session; None for a used one."""
+    secret = secrets.token_urlsafe(32)
+    at = now()
+    with services.parts.begin() as session:
+        identity = credentials.use_once(session, "link", code, at)
+        if identity is None:
+            return None
+        credentials.add(session, "session", secret, identity, at, at + SESSION_LASTS)
+    return secret
+
+
+def close_session(services: Services, secret: str) -> None:
+    """Spend a session: from now on it is nobody's."""
+    with services.parts.begin() as session:
+        credentials.use_once(session, "session", secret, now())

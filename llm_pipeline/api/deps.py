@@ -1,0 +1,36 @@
+"""What routes are given: the parts of this process, who is asking, and plain kinds of input."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+from pydantic import StringConstraints
+
+from llm_pipeline.api.live import Live
+from llm_pipeline.api.worker import UploadWorker
+from llm_pipeline.wiring import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Database, recogniser and background work of one application."""
+
+    parts: Parts
+    live: Live
+    worker: UploadWorker
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+Given = Annotated[Services, Depends(services)]
+
+# PostgreSQL cannot store NUL, and no id is larger than 64 bits: both are refused at the door.
+Word = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+RowId = Annotated[int, Path(ge=1, lt=2**63)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="how many items to return")]
+Cursor = Annotated[
+    Word | None, Query(description="`next_cursor` of the page before; none for the first page")
+]

@@ -1,0 +1,142 @@
+"""Every error as RFC 9457 `application/problem+json`; one table from the tree to HTTP status."""
+
+import errno
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from llm_pipeline import errors
+from llm_pipeline.store.state import UNAVAILABLE
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.PipelineError], int] = {
+    errors.InvalidInput: 422,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.NotAllowed: 403,
+    errors.NotSignedIn: 401,
+    errors.GateFailed: 409,
+    errors.NothingToLearn: 409,
+    errors.ModelUnavailable: 503,
+    errors.PipelineError: 500,
+}
+_TITLES: dict[type[errors.PipelineError], str] = {
+    errors.InvalidInput: "Invalid input",
+    errors.UnknownTarget: "Unknown target",
+    errors.NotFound: "Not found",
+    errors.Conflict: "Conflict",
+    errors.NotAllowed: "Not allowed",
+    errors.NotSignedIn: "Not signed in",
+    errors.GateFailed: "A quality gate failed",
+    errors.NothingToLearn: "Nothing to learn from",
+    errors.ModelUnavailable: "Model unavailable",
+    errors.SetupError: "Setup error",
+    errors.PipelineError: "Error",
+}
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+class ProblemResponse(JSONResponse):
+    """A problem; escaped to ASCII, because a message may quote text that is not valid Unicode."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode("ascii")
+
+
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    fields: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> ProblemResponse:
+    """Render a problem."""
+    content = Problem(title=title, status=status, detail=detail, errors=list(fields))
+    return ProblemResponse(content.model_dump(), status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every kind of error of this application with a problem."""
+    app.add_exception_handler(errors.PipelineError, _pipeline_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    for kind in UNAVAILABLE:
+        app.add_exception_handler(kind, _database_unavailable)
+    app.add_exception_handler(OSError, _os_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _of(table: Mapping[type[errors.PipelineError], Any], error: Exception) -> Any:
+    return next(table[kind] for kind in type(error).__mro__ if kind in table)
+
+
+def _pipeline_error(_request: Request, error: Exception) -> ProblemResponse:
+    status = _of(STATUS, error)
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    return problem(status, _of(_TITLES, error), str(error), headers=headers)
+
+
+def _validation_error(_request: Request, error: Exception) -> ProblemResponse:
+    found = error.errors() if isinstance(error, RequestValidationError) else ()
+    fields = [
+        FieldError(field=".".join(map(str, one["loc"])), message=one["msg"]) for one in found
+    ]
+    told = "; ".join(f"{one.field}: {one.message}" for one in fields[:5])
+    return problem(422, "Invalid request", told, fields)
+
+
+def _http_error(request: Request, error: Exception) -> ProblemResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    said = error.detail if isinstance(error, HTTPException) else ""
+    headers = error.headers if isinstance(error, HTTPException) else None
+    title = HTTPStatus(status).phrase
+    if said == title:
+        said = f"{request.method} {request.url.path}: {title.lower()}; /docs lists what there is"
+    return problem(status, title, str(said), headers=headers)
+
+
+def _database_unavailable(request: Request, error: Exception) -> ProblemResponse:
+    logger.error("the database did not answer %s %s: %s", request.method, request.url.path, error)
+    detail = "the database does not answer or is busy; nothing was changed, try again"
+    return problem(503, "Database unavailable", detail, headers={"Retry-After": "1"})
+
+
+def _os_error(request: Request, error: Exception) -> ProblemResponse:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        detail = "the disk is full; free some space and send it again"
+        return problem(507, "Insufficient storage", detail)
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _unexpected(request, error)
+
+
+def _unexpected(request: Request, _error: Exception) -> ProblemResponse:
+    # The server logs the traceback: Starlette raises the error again after this answer.
+    detail = f"{request.method} {request.url.path} failed; the server's log says why"
+    return problem(500, "Internal error", detail)

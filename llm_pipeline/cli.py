@@ -1,0 +1,291 @@
+"""`llm-pipeline`: the command line. Parse, call the steps, tell what happened.
+
+Exit codes: 0 done, 1 a check of `doctor` failed, 2 to 9 as drawn in `errors.py`, 130 interrupted.
+"""
+
+import json
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from llm_pipeline import doctor as health
+from llm_pipeline import errors, loop
+from llm_pipeline import up as services
+from llm_pipeline.config import Settings
+from llm_pipeline.domain.records import Recognition, Role, State, Status
+from llm_pipeline.domain.rows import Columns
+from llm_pipeline.files import count_lines, read_rows
+from llm_pipeline.steps.forecast import forecast
+from llm_pipeline.steps.ingest import Job, ingest_file
+from llm_pipeline.steps.load import load_targets, read_targets
+from llm_pipeline.steps.promote import promote as promote_version
+from llm_pipeline.steps.report import report_performance, report_quality
+from llm_pipeline.store import credentials, models
+from llm_pipeline.wiring import Parts, now
+
+EXIT_CODES: dict[type[errors.PipelineError], int] = {
+    errors.InvalidInput: 2,
+    errors.NotFound: 3,
+    errors.Conflict: 4,
+    errors.NotAllowed: 5,
+    errors.NotSignedIn: 5,
+    errors.GateFailed: 6,
+    errors.NothingToLearn: 7,
+    errors.ModelUnavailable: 8,
+    errors.SetupError: 9,
+}
+ACTOR = "command line"
+BATCH = 10_000
+
+app = typer.Typer(
+    help="From messy text to the entries of a catalogue you keep.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+targets = typer.Typer(help="The catalogue.", no_args_is_help=True)
+users = typer.Typer(help="Who may do what.", no_args_is_help=True)
+app.add_typer(targets, name="targets")
+app.add_typer(users, name="users")
+
+out = Console()
+notes = Console(stderr=True)
+
+FilePath = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="the file to read")]
+RoleOption = Annotated[Role, typer.Option(help="what the user may do")]
+
+
+def main() -> None:
+    """Run the command line; errors become one line on stderr and an exit code."""
+    try:
+        app()
+    except errors.PipelineError as error:
+        notes.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True, markup=True)
+        code = next(c for kind, c in EXIT_CODES.items() if isinstance(error, kind))
+        sys.exit(code)
+
+
+def _parts() -> Parts:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "LLM_PIPELINE_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise errors.SetupError(f"{name}: {first['msg']}") from error
+    parts = Parts(settings)
+    parts.migrate()
+    return parts
+
+
+@contextmanager
+def _progress(label: str, total: int) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=notes) as bar:
+        bar.add_task(label, total=total)
+        yield bar
+
+
+@app.command()
+def up(
+    sample: Annotated[
+        bool, typer.Option(help="load sample data first if nothing was ever loaded")
+    ] = False,
+) -> None:
+    """Start dashboard, API, Dagster and MLflow. Example: llm-pipeline up --sample"""
+    settings = Settings()
+    services.check_ports(settings)
+    parts = _parts()
+    if sample and loop.is_empty(parts):
+        loop.load_sample(parts, out.print)
+    services.prepare_dagster(settings)
+    out.print(f"sign in once, within the hour: {services.sign_in_link(parts)}", soft_wrap=True)
+    out.print(f"dashboard {settings.api_url}   API {settings.api_url}/docs")
+    out.print(f"Dagster   {settings.dagster_url}   MLflow {settings.mlflow_url}")
+    parts.engine.dispose()
+    sys.exit(services.run(settings, out.print))
+
+
+@targets.command("load")
+def targets_load(
+    file: FilePath,
+    key: Annotated[str, typer.Option(help="column of the key")] = "key",
+    name: Annotated[str, typer.Option(help="column of the name")] = "name",
+) -> None:
+    """Load a catalogue from CSV. Example: llm-pipeline targets load companies.csv --key ticker"""
+    parts = _parts()
+    entries = read_targets(file, key, name)
+    with parts.begin() as session:
+        done = load_targets(session, entries, ACTOR, now())
+    out.print(f"{done.created} targets created, {done.changed} changed, {done.total} in all")
+
+
+@app.command()
+def ingest(
+    file: FilePath,
+    approved: Annotated[
+        bool, typer.Option(help="the targets in the file are right: live at once, no review")
+    ] = False,
+    text: Annotated[str, typer.Option(help="column of the text")] = "text",
+    target: Annotated[str, typer.Option(help="column of the target's key")] = "target",
+    time: Annotated[str, typer.Option(help="column of the time")] = "time",
+    amount: Annotated[str, typer.Option(help="column of the amount")] = "amount",
+    encoding: Annotated[str, typer.Option(help="encoding of the file")] = "utf-8-sig",
+) -> None:
+    """Take in a CSV file. Example: llm-pipeline ingest cards.csv --text merchant --target mcc"""
+    parts = _parts()
+    lands_as = Status.APPROVED if approved else Status.PENDING
+    columns = Columns(text=text, target=target, time=time, amount=amount)
+    job = Job(file, ACTOR, lands_as, columns, encoding=encoding)
+    with _progress(f"taking in {file.name}", max(count_lines(file) - 1, 1)) as bar:
+        done = ingest_file(
+            parts.database, job, now, lambda rows: bar.update(bar.task_ids[0], completed=rows)
+        )
+    out.print(
+        f"upload {done.id}: {done.rows_read} rows read, {done.accepted} taken in as "
+        f"{done.lands_as}, {done.rejected} set aside"
+    )
+    if done.rejected:
+        url = f"{parts.settings.api_url}/api/llm-center/uploads/{done.id}/rejected"
+        out.print(f"the rows set aside, with reasons: {url}", soft_wrap=True)
+
+
+@app.command()
+def recognize(
+    text: Annotated[str, typer.Argument(help="a text, or the path of a CSV file")],
+    column: Annotated[str, typer.Option(help="column of the text in a file")] = "text",
+    top_k: Annotated[int, typer.Option(min=1, max=50, help="candidates to show")] = 5,
+) -> None:
+    """Recognise a text, or a file as JSON lines. Example: llm-pipeline recognize cards.csv"""
+    serving = _parts().serving()
+    path = Path(text)
+    if not path.is_file():
+        _show(serving.recognize([text], top_k)[0], top_k)
+        return
+    batch: list[str] = []
+    with _progress(f"recognising {path.name}", max(count_lines(path) - 1, 1)) as bar:
+        for row in read_rows(path):
+            if column not in row.values:
+                raise errors.InvalidInput(f"{path.name} line {row.line} has no column {column!r}")
+            batch.append(row.values[column])
+            if len(batch) == BATCH:
+                _print_lines(serving.recognize(batch, top_k))
+                bar.advance(bar.task_ids[0], len(batch))
+                batch.clear()
+        _print_lines(serving.recognize(batch, top_k))
+        bar.advance(bar.task_ids[0], len(batch))
+
+
+def _print_lines(answers: list[Recognition]) -> None:
+    for answer in answers:
+        line = {
+            "text": answer.text,
+            "state": answer.state,
+            "target": answer.target,
+            "probability": round(answer.probability, 4),
+            "model": answer.model_version,
+        }
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _show(answer: Recognition, top_k: int) -> None:
+    verdict = answer.target if answer.state is State.MATCHED else "unknown"
+    out.print(f"{verdict}  (probability {answer.probability:.3f}, model {answer.model_version})")
+    table = Table("candidate", "probability", "evidence", "approved text it rests on")
+    for found in answer.candidates[:top_k]:
+        row = (found.target, f"{found.probability:.3f}", found.evidence, found.example or "")
+        table.add_row(*row)
+    out.print(table)
+
+
+@app.command()
+def train(
+    reason: Annotated[str, typer.Option(help="why, for the log and MLflow")] = "by hand",
+    promote: Annotated[bool, typer.Option(help="promote the challenger if it is better")] = True,
+) -> None:
+    """Gate, train, evaluate, register, and promote if better. Example: llm-pipeline train"""
+    done = loop.learn(_parts(), reason, ACTOR, promote=promote)
+    out.print(
+        f"model {done.model.version}, as of offset {done.model.as_of}: "
+        f"{done.model.metrics['training_seconds']:.1f} s; {done.compared.verdict.reason}"
+    )
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="the version that is to answer")],
+    reason: Annotated[str, typer.Option(help="why, for the log and MLflow")] = "by hand",
+) -> None:
+    """Let a version answer, whatever the comparison said. Example: llm-pipeline promote 3"""
+    parts = _parts()
+    with parts.begin() as session:
+        promote_version(session, parts.registry, version, reason, ACTOR, now())
+    out.print(f"model {version} is the champion")
+
+
+@app.command()
+def report() -> None:
+    """Write and show the reports: quality, performance, forecast. Example: llm-pipeline report"""
+    parts = _parts()
+    for write in (report_quality, report_performance, forecast):
+        with parts.begin() as session:
+            done = write(session, ACTOR, now())
+        out.print(f"[bold]{done.kind}[/] at offset {done.as_of}: {done.verdict}")
+    with parts.read() as session:
+        trained = models.history(session, limit=10)
+    table = Table("version", "status", "as of", "accuracy", "held-out", "ECE", "why")
+    for model in trained:
+        metrics = [model.metrics[n] for n in ("accuracy", "unseen_accuracy", "unseen_ece")]
+        told = [f"{value:.3f}" for value in metrics]
+        table.add_row(model.version, model.status, str(model.as_of), *told, model.reason)
+    out.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Check every part of the installation and say what to do. Example: llm-pipeline doctor"""
+    findings = health.examine(_parts())
+    for finding in findings:
+        mark = "[green]ok [/]" if finding.ok else "[red]bad[/]"
+        out.print(f"{mark} {finding.part}: {finding.told}", soft_wrap=True)
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@users.command("token")
+def users_token(user: str, role: RoleOption = Role.VIEWER) -> None:
+    """Make a token and show it once. Example: llm-pipeline users token ann --role reviewer"""
+    secret = secrets.token_urlsafe(32)
+    with _parts().begin() as session:
+        credentials.add(session, "token", secret, credentials.Identity(user, role), now())
+    out.print(secret, soft_wrap=True, highlight=False)
+
+
+@users.command("link")
+def users_link(user: str = "admin", role: RoleOption = Role.ADMIN) -> None:
+    """Make a one-time sign-in link. Example: llm-pipeline users link ann --role reviewer"""
+    out.print(services.sign_in_link(_parts(), user, role), soft_wrap=True, highlight=False)
+
+
+@users.command("revoke")
+def users_revoke(user: str) -> None:
+    """End every token, link and session of a user. Example: llm-pipeline users revoke ann"""
+    with _parts().begin() as session:
+        number = credentials.revoke(session, user, now())
+    out.print(f"{number} tokens, links and sessions of {user} ended")
+
+
+if __name__ == "__main__":
+    main()

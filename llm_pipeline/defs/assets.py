@@ -1,0 +1,172 @@
+"""The nouns of the pipeline as assets: take the parts, call one step, tell what came of it."""
+
+from typing import Any
+
+from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, MetadataValue, asset
+
+from llm_pipeline.defs.resources import ACTOR, Pipeline
+from llm_pipeline.defs.tables import counted, table
+from llm_pipeline.steps.forecast import forecast
+from llm_pipeline.steps.prepare import prepare as freeze
+from llm_pipeline.steps.promote import compare, settle
+from llm_pipeline.steps.recognize import recognize_waiting
+from llm_pipeline.steps.report import report_performance, report_quality
+from llm_pipeline.steps.train import train
+from llm_pipeline.store import activity, log, mappings, suggestions, training
+from llm_pipeline.store.quality import Report
+from llm_pipeline.wiring import now
+
+REASON_TAG = "llm_pipeline/reason"
+
+
+@asset(group_name="llm_center", kinds={"table"})
+def submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """Every text that arrived, one by one or in files, and how its mapping stands."""
+    with pipeline.parts.read() as session:
+        days = activity.submissions_by_day(session)
+        return MaterializeResult(
+            metadata={
+                "offset": log.latest(session),
+                "submissions": mappings.rows_received(session),
+                "rows_set_aside": activity.rows_set_aside(session),
+                "by_status": table(counted("status", mappings.counts(session))),
+                "last_days": table([{"day": str(d), "submissions": n} for d, n in days[-14:]]),
+            }
+        )
+
+
+@asset(group_name="llm_center", deps=[submissions], kinds={"scikitlearn"})
+def recognized_submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """The waiting texts, each with the suggestion of the model in service."""
+    done = recognize_waiting(pipeline.parts.database, pipeline.parts.serving(), ACTOR, now)
+    with pipeline.parts.read() as session:
+        examples = suggestions.examples(session, 20)
+    return MaterializeResult(
+        metadata={
+            "recognized": done.rows,
+            "matched": done.matched,
+            "model_version": done.model_version,
+            "suggestions": table(examples),
+        }
+    )
+
+
+@asset(group_name="llm_center", deps=[submissions], kinds={"table"})
+def approved_mappings(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """The texts that mean a target now: what memory answers and trainings learn from."""
+    with pipeline.parts.read() as session:
+        offset = log.latest(session)
+        texts = training.live_texts(session, offset)
+    frequent = texts["target"].value_counts().head(15)
+    return MaterializeResult(
+        metadata={
+            "offset": offset,
+            "texts": len(texts),
+            "rows": int(texts["rows"].sum()),
+            "targets": int(texts["target"].nunique()),
+            "frequent_targets": table(
+                counted("target", {str(key): int(n) for key, n in frequent.items()})
+            ),
+        }
+    )
+
+
+@asset(group_name="ml", deps=[approved_mappings], kinds={"table"})
+def training_set(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """The approved mappings frozen at an offset; the same offset gives the same rows for ever."""
+    with pipeline.parts.begin() as session:
+        built = freeze(session, ACTOR, now())
+    return MaterializeResult(
+        metadata={
+            "as_of": built.as_of,
+            "texts": built.texts,
+            "rows": built.rows,
+            "targets": built.targets,
+            "digest": built.digest,
+        }
+    )
+
+
+@asset(group_name="ml", deps=[training_set], kinds={"scikitlearn", "mlflow"})
+def trained_model(context: AssetExecutionContext, pipeline: Pipeline) -> MaterializeResult[Any]:
+    """A challenger: trained on the gated training set, evaluated on held-out keys, registered."""
+    parts = pipeline.parts
+    why = pipeline.why(context.run.tags.get(REASON_TAG, "materialised by hand"))
+    model = train(parts.database, parts.registry, why, now)
+    return MaterializeResult(
+        metadata={
+            "version": model.version,
+            "as_of": model.as_of,
+            "mlflow_run": MetadataValue.url(parts.registry.run_url(model.run_id) or ""),
+            **{name: round(value, 4) for name, value in model.metrics.items()},
+        }
+    )
+
+
+@asset(group_name="ml", deps=[trained_model], kinds={"mlflow"})
+def champion_model(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """The model that answers: replaced only by a challenger that beats it on the same texts."""
+    parts = pipeline.parts
+    compared = compare(parts.database, parts.load_model)
+    with parts.begin() as session:
+        promoted = settle(session, parts.registry, compared, ACTOR, now())
+    before = compared.champion.version if compared.champion else None
+    return MaterializeResult(
+        metadata={
+            "promoted": promoted,
+            "champion": compared.challenger.version if promoted else before,
+            "before": before,
+            "reason": compared.verdict.reason,
+        }
+    )
+
+
+@asset(group_name="data", deps=[submissions, approved_mappings, training_set], kinds={"table"})
+def quality_report(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """What the gates say, in one verdict."""
+    with pipeline.parts.begin() as session:
+        report = report_quality(session, ACTOR, now())
+    gates = [
+        {"suite": suite, "success": gate["success"], "rows": gate["rows"]}
+        for suite, gate in report.content["gates"].items()
+    ]
+    return _reported(report, {"gates": table(gates)})
+
+
+@asset(group_name="data", deps=[champion_model], kinds={"table"})
+def performance_report(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """How the models did on held-out texts, and what reviewers made of their suggestions."""
+    with pipeline.parts.begin() as session:
+        report = report_performance(session, ACTOR, now())
+    shown = ("version", "status", "as_of", "accuracy", "unseen_accuracy", "unseen_ece")
+    models = [{name: model[name] for name in shown} for model in report.content["models"]]
+    return _reported(
+        report, {"models": table(models), "agreement": table(report.content["agreement"])}
+    )
+
+
+@asset(group_name="data", deps=[submissions], kinds={"table"})
+def insights(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """How many submissions to expect next week, with how earlier forecasts did."""
+    with pipeline.parts.begin() as session:
+        report = forecast(session, ACTOR, now())
+    return _reported(report, {"weeks": table(report.content["weeks"][-26:])})
+
+
+def _reported(report: Report, more: dict[str, Any]) -> MaterializeResult[Any]:
+    return MaterializeResult(
+        metadata={"verdict": report.verdict, "as_of": report.as_of, "report": report.id, **more}
+    )
+
+
+ASSETS: list[AssetsDefinition] = [
+    submissions,
+    recognized_submissions,
+    approved_mappings,
+    training_set,
+    trained_model,
+    champion_model,
+    quality_report,
+    performance_report,
+    insights,
+]

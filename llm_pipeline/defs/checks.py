@@ -1,0 +1,70 @@
+"""Gates as blocking asset checks, generated from the suites; nothing is written here per suite."""
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    asset_check,
+)
+
+from llm_pipeline.defs.resources import ACTOR, Pipeline
+from llm_pipeline.defs.tables import table
+from llm_pipeline.domain.records import GateResult
+from llm_pipeline.gates import CRITICAL, SUITES
+from llm_pipeline.steps.check import check
+from llm_pipeline.steps.promote import compare
+from llm_pipeline.wiring import now
+
+# A suite belongs to the asset of its name, but for the one that judges suggestions.
+ASSET_OF = {"predictions": "recognized_submissions"}
+
+
+def gate_check(suite: str) -> AssetChecksDefinition:
+    """Return the blocking check that runs a suite over its asset."""
+
+    @asset_check(
+        asset=ASSET_OF.get(suite, suite),
+        name=f"gate_{suite}",
+        blocking=True,
+        description="; ".join(rule.reason for rule in SUITES[suite]),
+    )
+    def gate(context: AssetCheckExecutionContext, pipeline: Pipeline) -> AssetCheckResult:
+        return _shown(check(pipeline.parts.database, suite, ACTOR, now))
+
+    return gate
+
+
+def _shown(result: GateResult) -> AssetCheckResult:
+    is_critical = result.severity == CRITICAL
+    return AssetCheckResult(
+        passed=not result.failures,
+        severity=AssetCheckSeverity.ERROR if is_critical else AssetCheckSeverity.WARN,
+        metadata={
+            "rows": result.rows,
+            "expectations": result.checks,
+            "failures": table(result.failures),
+        },
+    )
+
+
+# Blocking, so that it runs before the champion is chosen; a warning never stops a run.
+@asset_check(
+    asset="trained_model",
+    blocking=True,
+    description="the challenger answers better than the champion",
+)
+def challenger_beats_champion(pipeline: Pipeline) -> AssetCheckResult:
+    """Warn where the challenger is no better: then `champion_model` keeps the champion."""
+    compared = compare(pipeline.parts.database, pipeline.parts.load_model)
+    return AssetCheckResult(
+        passed=compared.verdict.promote,
+        severity=AssetCheckSeverity.WARN,
+        metadata={"reason": compared.verdict.reason},
+    )
+
+
+CHECKS: list[AssetChecksDefinition] = [
+    *(gate_check(suite) for suite in SUITES),
+    challenger_beats_champion,
+]

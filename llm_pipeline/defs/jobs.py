@@ -1,0 +1,48 @@
+"""Which assets run together, and when by the clock."""
+
+from dagster import (
+    AssetSelection,
+    DefaultScheduleStatus,
+    ScheduleDefinition,
+    define_asset_job,
+)
+
+# dagster.yaml allows one run with this tag at a time: two trainings would race for the champion.
+ALONE = {"llm_pipeline/alone": "learning"}
+
+recognition_job = define_asset_job(
+    "recognition",
+    AssetSelection.assets("submissions", "recognized_submissions"),
+    description="Suggest targets for the texts that wait.",
+)
+learning_job = define_asset_job(
+    "learning",
+    AssetSelection.assets(
+        "approved_mappings", "training_set", "trained_model", "champion_model", "performance_report"
+    ),
+    description="Learn from the approved mappings and promote the result if it is better.",
+    tags=ALONE,
+)
+report_job = define_asset_job(
+    "reports",
+    AssetSelection.assets("quality_report", "insights"),
+    description="Write the quality report and the forecast.",
+)
+
+JOBS = [recognition_job, learning_job, report_job]
+
+SCHEDULES = [
+    ScheduleDefinition(
+        name="nightly_learning",
+        job=learning_job,
+        cron_schedule="0 3 * * *",
+        default_status=DefaultScheduleStatus.RUNNING,
+        tags={"llm_pipeline/reason": "nightly schedule"},
+    ),
+    ScheduleDefinition(
+        name="hourly_reports",
+        job=report_job,
+        cron_schedule="5 * * * *",
+        default_status=DefaultScheduleStatus.RUNNING,
+    ),
+]

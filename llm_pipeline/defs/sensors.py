@@ -1,0 +1,100 @@
+"""What starts runs by itself: texts that wait, enough that is new to learn, runs that failed.
+
+A run key names the data a run is about, so a sensor that ticks twice asks once, and a run that
+failed is asked for again only when there is something new.
+"""
+
+from dagster import (
+    DagsterInstance,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunFailureSensorContext,
+    RunRequest,
+    RunsFilter,
+    RunStatusSensorContext,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SkipReason,
+    run_failure_sensor,
+    run_status_sensor,
+    sensor,
+)
+
+from llm_pipeline.defs.assets import REASON_TAG
+from llm_pipeline.defs.jobs import learning_job, recognition_job
+from llm_pipeline.defs.resources import ACTOR, Pipeline
+from llm_pipeline.steps.alert import raise_alert, resolve_alert
+from llm_pipeline.steps.recognize import MEMORY_ONLY
+from llm_pipeline.store import log, models, suggestions, training
+from llm_pipeline.wiring import now
+
+RUN_FAILED = "run_failed"
+_UNDER_WAY = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+]
+
+
+def _under_way(instance: DagsterInstance, job_name: str) -> bool:
+    found = instance.get_runs(RunsFilter(job_name=job_name, statuses=_UNDER_WAY), limit=1)
+    return bool(found)
+
+
+@sensor(job=recognition_job, minimum_interval_seconds=2, default_status=DefaultSensorStatus.RUNNING)
+def new_submissions(
+    context: SensorEvaluationContext, pipeline: Pipeline
+) -> RunRequest | SkipReason:
+    """Start recognition when texts wait that the model in service has not seen."""
+    with pipeline.parts.read() as session:
+        champion = models.champion(session)
+        version = champion.version if champion else MEMORY_ONLY
+        waiting = suggestions.waiting(session, version, after_id=0, limit=1)
+        offset = log.latest(session)
+    if not waiting:
+        return SkipReason(f"nothing waits for model {version} at offset {offset}")
+    if _under_way(context.instance, recognition_job.name):
+        return SkipReason("a recognition is under way")
+    context.update_cursor(str(offset))
+    return RunRequest(run_key=f"recognition-{offset}")
+
+
+@sensor(job=learning_job, minimum_interval_seconds=2, default_status=DefaultSensorStatus.RUNNING)
+def enough_decisions(
+    context: SensorEvaluationContext, pipeline: Pipeline
+) -> RunRequest | SkipReason:
+    """Start learning when enough texts were approved since the last training."""
+    needed = pipeline.parts.settings.learn_after
+    with pipeline.parts.read() as session:
+        learned = training.learned_since(session, models.trained_up_to(session))
+    if learned.texts < needed:
+        return SkipReason(f"{learned.texts} of {needed} newly approved texts")
+    if _under_way(context.instance, learning_job.name):
+        return SkipReason("a training is under way")
+    context.update_cursor(str(learned.newest))
+    reason = f"{learned.texts} texts approved up to offset {learned.newest}"
+    return RunRequest(run_key=f"learning-{learned.newest}", tags={REASON_TAG: reason})
+
+
+@run_failure_sensor(default_status=DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
+def run_failed(context: RunFailureSensorContext, pipeline: Pipeline) -> None:
+    """Raise an alert that says which run failed and why."""
+    run = context.dagster_run
+    message = f"run {run.run_id} of {run.job_name} failed: {context.failure_event.message}"
+    with pipeline.parts.begin() as session:
+        raise_alert(session, RUN_FAILED, run.job_name, "critical", message, ACTOR, now())
+
+
+@run_status_sensor(
+    run_status=DagsterRunStatus.SUCCESS,
+    default_status=DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=5,
+)
+def run_recovered(context: RunStatusSensorContext, pipeline: Pipeline) -> None:
+    """Resolve the alert of a job once it succeeds again."""
+    with pipeline.parts.begin() as session:
+        resolve_alert(session, RUN_FAILED, context.dagster_run.job_name, ACTOR, now())
+
+
+SENSORS: list[SensorDefinition] = [new_submissions, enough_decisions, run_failed, run_recovered]

@@ -1,0 +1,79 @@
+"""The learning loop in one process, for the command line: the same steps that Dagster runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llm_pipeline import demo
+from llm_pipeline.domain.records import Status
+from llm_pipeline.errors import GateFailed
+from llm_pipeline.steps.check import check
+from llm_pipeline.steps.ingest import Job, ingest_file
+from llm_pipeline.steps.load import load_targets, read_targets
+from llm_pipeline.steps.prepare import prepare
+from llm_pipeline.steps.promote import Comparison, compare, settle
+from llm_pipeline.steps.recognize import Recognized, recognize_waiting
+from llm_pipeline.steps.train import Reason, train
+from llm_pipeline.store import catalogue, models, uploads
+from llm_pipeline.wiring import Parts, code_version, now
+
+Told = Callable[[str], None]
+
+ACTOR = "sample data"
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What one round of learning came to."""
+
+    model: models.StoredModel
+    compared: Comparison
+
+
+def learn(parts: Parts, reason: str, actor: str, *, promote: bool = True) -> Learned:
+    """Build and gate a training set, train a challenger and promote it if it is better.
+
+    Raises GateFailed and NothingToLearn; the champion is untouched then.
+    """
+    with parts.begin() as session:
+        prepare(session, actor, now())
+    for suite in ("approved_mappings", "training_set"):
+        result = check(parts.database, suite, actor, now)
+        if not result.success:
+            reasons = "; ".join(f["reason"] for f in result.failures)
+            raise GateFailed(f"the gate {suite} failed: {reasons}. Mend the data and train again")
+    model = train(parts.database, parts.registry, Reason(reason, actor, code_version()), now)
+    compared = compare(parts.database, parts.load_model)
+    if promote:
+        with parts.begin() as session:
+            settle(session, parts.registry, compared, actor, now())
+    return Learned(model, compared)
+
+
+def recognize_all(parts: Parts, actor: str) -> Recognized:
+    """Suggest targets for everything that waits."""
+    return recognize_waiting(parts.database, parts.serving(), actor, now)
+
+
+def is_empty(parts: Parts) -> bool:
+    """Return whether nothing was ever loaded, so that sample data disturbs nobody."""
+    with parts.read() as session:
+        return catalogue.count(session) == 0 and not uploads.recent(session, limit=1)
+
+
+def load_sample(parts: Parts, told: Told) -> None:
+    """Load, gate, learn and recognise the sample data; `told` hears what is being done."""
+    files = demo.write_sample(parts.settings.path("sample"))
+    with parts.begin() as session:
+        loaded = load_targets(session, read_targets(files.targets), ACTOR, now())
+    told(f"sample data: catalogue of {loaded.total} companies and tickers")
+    for path, lands_as in ((files.approved, Status.APPROVED), (files.submissions, Status.PENDING)):
+        job = Job(path, ACTOR, lands_as)
+        done = ingest_file(parts.database, job, now, lambda _rows: None)
+        told(
+            f"sample data: {done.filename}: {done.accepted} rows taken in as {done.lands_as}, "
+            f"{done.rejected} set aside by the gate"
+        )
+    learned = learn(parts, "first training on sample data", ACTOR)
+    told(f"sample data: model {learned.model.version} trained; {learned.compared.verdict.reason}")
+    found = recognize_all(parts, ACTOR)
+    told(f"sample data: {found.rows} texts recognised, {found.matched} with an answer")

@@ -1,0 +1,161 @@
+"""How good a recogniser is: on keys its weights never saw, and by memory over the stream.
+
+Nothing here draws or stores; `plots` draws, `registry` stores.
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import f1_score
+
+from llm_pipeline.domain.policy import PairedAnswers
+from llm_pipeline.domain.records import Recognition, Scores
+from llm_pipeline.errors import InvalidInput
+from llm_pipeline.model.memory import progressive_memory as progressive_memory
+from llm_pipeline.model.recognizer import Recognizer
+
+BINS = 15
+PRECISION = 0.95
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What `evaluate` found; the arrays hold one place per held-out text.
+
+    `seen_share` of the history's rows were answered by memory, `seen_accuracy` of those rightly.
+    `accuracy` estimates the whole stream: memory where it answers, and for the rest the linear
+    model's accuracy with equal weight for each held-out key, since in a stream only the first text
+    of a key meets it. Without held-out keys the rest counts as wrong.
+    """
+
+    unseen: Scores
+    seen_share: float
+    seen_accuracy: float
+    accuracy: float
+    texts: npt.NDArray[np.object_]
+    target: npt.NDArray[np.object_]
+    predicted: npt.NDArray[np.object_]
+    probability: Floats
+    correct: npt.NDArray[np.bool_]
+
+
+def held_out(keys: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """Return which grouping keys test and never teach: a tenth, chosen by a hash, for ever.
+
+    >>> held_out(["taxi", "pizza 3", "delta air"]).tolist()
+    [True, False, False]
+    """
+    return np.array([zlib.crc32(key.encode()) % 10 == 0 for key in keys], dtype=bool)
+
+
+def scores(
+    targets: Sequence[str] | npt.NDArray[Any],
+    predicted: Sequence[str] | npt.NDArray[Any],
+    probability: Sequence[float] | Floats,
+    weights: Sequence[float] | Floats | None = None,
+) -> Scores:
+    """Score answers and their probabilities; no rows give zeros.
+
+    Macro-F1 averages over the targets that occur. ECE uses 15 bins of equal width. Brier is the
+    mean squared distance between the top answer's probability and whether it was right.
+    """
+    wanted, given = np.asarray(targets, dtype=object), np.asarray(predicted, dtype=object)
+    if len(wanted) == 0:
+        return Scores(0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    sure = np.asarray(probability, dtype=np.float64)
+    share = np.ones(len(wanted)) if weights is None else np.asarray(weights, dtype=np.float64)
+    share = share / share.sum()
+    correct = wanted == given
+    return Scores(
+        rows=len(wanted),
+        accuracy=float(share @ correct),
+        macro_f1=_macro_f1(wanted, given, share),
+        coverage_at_95=_coverage(sure, correct, share),
+        ece=_calibration_error(sure, correct, share),
+        brier=float(share @ (sure - correct) ** 2),
+    )
+
+
+def evaluate(recognizer: Recognizer, texts: pd.DataFrame, history: pd.DataFrame) -> Evaluation:
+    """Test on the held-out keys of `texts` (text, key, target: a line per distinct text), memory
+    off, and replay memory over `history` (normalized, key, target: a line per row, in time order).
+    """
+    tested = texts[held_out(texts["key"])]
+    names, target = tested["text"].to_numpy(object), tested["target"].to_numpy(object)
+    answers = recognizer.recognize(names.tolist(), 1, use_memory=False)
+    predicted, probability = best_answers(answers)
+    correct = np.asarray(predicted == target, dtype=bool)
+    replayed = progressive_memory(history)
+    seen = replayed.loc[replayed["evidence"] != "none", "correct"]
+    seen_share = len(seen) / max(len(replayed), 1)
+    seen_accuracy = float(seen.mean()) if len(seen) else 0.0
+    by_key = pd.Series(correct).groupby(tested["key"].to_numpy(object)).mean()
+    return Evaluation(
+        unseen=scores(target, predicted, probability),
+        seen_share=seen_share,
+        seen_accuracy=seen_accuracy,
+        accuracy=seen_share * seen_accuracy
+        + (1 - seen_share) * (float(by_key.mean()) if len(by_key) else 0.0),
+        texts=names,
+        target=target,
+        predicted=predicted,
+        probability=probability,
+        correct=correct,
+    )
+
+
+def best_answers(answers: Sequence[Recognition]) -> tuple[npt.NDArray[np.object_], Floats]:
+    """Return the best candidate of each answer, abstained or not ("" if none), and its chance."""
+    best = [answer.candidates[0].target if answer.candidates else "" for answer in answers]
+    return np.array(best, dtype=object), np.array([answer.probability for answer in answers])
+
+
+def paired(challenger: Evaluation, champion: Evaluation) -> PairedAnswers:
+    """Count the texts that only one of the two had right."""
+    if not np.array_equal(challenger.texts, champion.texts):
+        raise InvalidInput(
+            f"challenger and champion were tested on different texts ({len(challenger.texts)} and "
+            f"{len(champion.texts)}); evaluate both on the same training set"
+        )
+    return PairedAnswers(
+        only_challenger=int((challenger.correct & ~champion.correct).sum()),
+        only_champion=int((champion.correct & ~challenger.correct).sum()),
+    )
+
+
+def _macro_f1(
+    wanted: npt.NDArray[np.object_], given: npt.NDArray[np.object_], share: Floats
+) -> float:
+    codes = pd.factorize(np.concatenate([wanted, given]))[0]
+    wanted_codes, given_codes = np.split(codes, [len(wanted)])
+    return float(
+        f1_score(
+            wanted_codes,
+            given_codes,
+            labels=np.unique(wanted_codes),
+            average="macro",
+            sample_weight=share,
+            zero_division=0.0,
+        )
+    )
+
+
+def _coverage(sure: Floats, correct: npt.NDArray[np.bool_], share: Floats) -> float:
+    """Return the largest share of rows above one threshold of which `PRECISION` is right."""
+    order = np.argsort(-sure, kind="stable")
+    covered, right = np.cumsum(share[order]), np.cumsum((share * correct)[order])
+    ends_a_tie = np.append(np.diff(sure[order]) != 0, True)
+    precise = ends_a_tie & (right >= PRECISION * covered - 1e-12)
+    return float(covered[precise].max(initial=0.0))
+
+
+def _calibration_error(sure: Floats, correct: npt.NDArray[np.bool_], share: Floats) -> float:
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    return float(np.abs(np.bincount(bins, share * (sure - correct))).sum())

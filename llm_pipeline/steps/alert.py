@@ -1,0 +1,29 @@
+"""Alert: tell people that something is wrong, once, and that it is over."""
+
+from datetime import datetime
+
+from llm_pipeline.domain.events import AlertRaised, AlertResolved
+from llm_pipeline.store import alerts, log
+from llm_pipeline.store.engine import Session
+
+
+def raise_alert(
+    session: Session,
+    rule: str,
+    subject: str,
+    severity: str,
+    message: str,
+    actor: str,
+    at: datetime,
+) -> None:
+    """Open an alert and tell of it; one that is open already is only counted."""
+    opened = alerts.raise_once(session, alerts.Finding(rule, subject, severity, message), at)
+    if opened is not None:
+        log.append(session, at, AlertRaised(actor, opened, rule, severity, message))
+
+
+def resolve_alert(session: Session, rule: str, subject: str, actor: str, at: datetime) -> None:
+    """Close the open alert of a rule about a subject, if there is one."""
+    closed = alerts.resolve(session, rule, subject, at)
+    if closed is not None:
+        log.append(session, at, AlertResolved(actor, closed, rule))

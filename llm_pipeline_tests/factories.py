@@ -1,0 +1,70 @@
+"""Small data of the project's own: a catalogue of coffee, taxis and banks, and texts for it."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from llm_pipeline.domain.records import Status, Submission, Target
+from llm_pipeline.steps.ingest import Job, ingest_file
+from llm_pipeline.steps.load import load_targets
+from llm_pipeline.store.engine import Database
+from llm_pipeline.store.uploads import Upload
+from llm_pipeline_tests.conftest import Clock
+
+TARGETS = [
+    Target("SBUX", "Starbucks Corp", "Restaurants"),
+    Target("AMZN", "Amazon.com Inc", "Retail"),
+    Target("UBER", "Uber Technologies", "Transport"),
+    Target("NFLX", "Netflix Inc", "Media"),
+    Target("GS", "Goldman Sachs Group", "Banks"),
+]
+FORMS = {
+    "SBUX": ("STARBUCKS STORE {} SEATTLE WA", "SBUX COFFEE {} NY", "STARBUCKS CARD RELOAD {}"),
+    "AMZN": ("AMZN MKTP US {}", "AMAZON PRIME {} WA", "AMAZON WEB SERVICES {}"),
+    "UBER": ("UBER TRIP {} CA", "UBER EATS {} HELP", "UBER BV {} AMSTERDAM"),
+    "NFLX": ("NETFLIX COM {} LOS GATOS", "NETFLIX SUBSCRIPTION {}", "PAYPAL NETFLIX {}"),
+    "GS": ("GOLDMAN SACHS GRP {} COM STK", "GOLDMAN SACHS BANK {}", "GS GROUP INC {} SR NT"),
+}
+CITIES = ("BOSTON", "OSLO", "PARIS", "LIMA", "CAIRO", "DELHI", "TOKYO", "ROME", "BERN", "KYIV")
+
+
+def labelled(copies: int = 4) -> list[tuple[str, str]]:
+    """Texts with their right targets, in a fixed order: every form in `copies` cities."""
+    return [
+        (form.format(city), key)
+        for city in CITIES[:copies]
+        for key, forms in FORMS.items()
+        for form in forms
+    ]
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def load_catalogue(database: Database, clock: Clock) -> None:
+    with database.begin() as session:
+        load_targets(session, TARGETS, "tests", clock())
+
+
+def ingest_rows(
+    database: Database,
+    clock: Clock,
+    folder: Path,
+    rows: Iterable[tuple[str, str]],
+    *,
+    approved: bool = False,
+    name: str = "rows.csv",
+) -> Upload:
+    """Ingest texts with targets (empty for none) as a file of that name."""
+    path = write_csv(folder / name, ("text", "target"), rows)
+    lands_as = Status.APPROVED if approved else Status.PENDING
+    return ingest_file(database, Job(path, "tests", lands_as), clock, lambda _rows: None)
+
+
+def submission(text: str, target: str | None = None) -> Submission:
+    return Submission(text=text, target=target, submitter="tests")
