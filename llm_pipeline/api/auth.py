@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from llm_pipeline.api.deps import Given, Services
@@ -85,6 +86,20 @@ Viewer = Annotated[Caller, Depends(require(Role.VIEWER))]
 Submitter = Annotated[Caller, Depends(require(Role.SUBMITTER))]
 Reviewer = Annotated[Caller, Depends(require(Role.REVIEWER))]
 Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
+
+
+def roles(app: FastAPI) -> dict[tuple[str, str], Role]:
+    """Return the role that each method and path of an application needs."""
+    found = {}
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute):
+            guards = [
+                d.call.role for d in route.dependant.dependencies if isinstance(d.call, Guard)
+            ]
+            keys = [(method, context.path or "") for method in context.methods or ()]
+            found.update({key: role for key in keys for role in guards})
+    return found
 
 
 def refuse_cross_site(request: Request) -> None:

@@ -105,9 +105,7 @@ def _pipeline_error(_request: Request, error: Exception) -> ProblemResponse:
 
 def _validation_error(_request: Request, error: Exception) -> ProblemResponse:
     found = error.errors() if isinstance(error, RequestValidationError) else ()
-    fields = [
-        FieldError(field=".".join(map(str, one["loc"])), message=one["msg"]) for one in found
-    ]
+    fields = [FieldError(field=".".join(map(str, one["loc"])), message=one["msg"]) for one in found]
     told = "; ".join(f"{one.field}: {one.message}" for one in fields[:5])
     return problem(422, "Invalid request", told, fields)
 

@@ -1,4 +1,4 @@
-"""Lists in pages: the shape of a page, and cursors that callers pass back without looking inside."""
+"""Lists in pages: the shape of a page, and cursors that callers pass back as they got them."""
 
 import base64
 import binascii

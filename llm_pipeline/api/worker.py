@@ -1,4 +1,4 @@
-"""Uploaded files into the store: one background thread, one file at a time, resumed after a stop."""
+"""Uploaded files into the store: one thread, one file at a time, resumed after a stop."""
 
 import json
 import logging
@@ -73,7 +73,7 @@ class UploadWorker:
 
     def _work(self, upload: uploads.Upload) -> None:
         try:
-            ingest_file(self._parts.begin, _job(upload), now, self._progress)
+            ingest_file(self._parts.database, _job(upload), now, self._progress)
         except CancelledError:
             return
         except UNAVAILABLE as error:

@@ -53,7 +53,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def __init__(
         self,
         *,
-        min_probability: float = 0.3,
+        min_probability: float = 0.5,
         ngram_range: tuple[int, int] = (2, 5),
         C: float = 0.5,
         random_state: int = 0,

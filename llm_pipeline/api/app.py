@@ -1,0 +1,118 @@
+"""The application: routes, errors, edge, and what runs beside them. `serve` runs it."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from llm_pipeline.api import auth, center, errors, health, ml, site, state, stream, targets, uploads
+from llm_pipeline.api.deps import Services
+from llm_pipeline.api.edge import BodyLimit, HardenedHeaders
+from llm_pipeline.api.errors import Problem
+from llm_pipeline.api.intake import INCOMING
+from llm_pipeline.api.live import Live
+from llm_pipeline.api.worker import UploadWorker
+from llm_pipeline.config import Settings
+from llm_pipeline.wiring import Parts
+
+ROUTERS: tuple[APIRouter, ...] = (
+    center.router,
+    targets.router,
+    uploads.router,
+    ml.router,
+    state.router,
+    stream.router,
+)
+# Streams end by themselves at shutdown; this is for a client that does not read what it is sent.
+GRACEFUL_SECONDS = 2
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; the database is opened when it starts."""
+    chosen = settings or Settings()
+    app = FastAPI(
+        title="llm_pipeline",
+        version=version("llm-pipeline"),
+        lifespan=partial(_lifespan, chosen),
+        docs_url=None,  # FastAPI's pages load their scripts from a CDN; site.py has its own
+        redoc_url=None,
+    )
+    for router in ROUTERS:
+        app.include_router(router, responses={"4XX": {"model": Problem}})
+    app.include_router(health.router)
+    app.include_router(site.build(chosen))
+    _tell_roles(app)
+    errors.install(app)
+    app.add_middleware(
+        BodyLimit, upload_path=uploads.PATH, max_upload_bytes=chosen.max_upload_mb * 2**20
+    )
+    app.add_middleware(HardenedHeaders)
+    return app
+
+
+def _tell_roles(app: FastAPI) -> None:
+    for (method, path), role in auth.roles(app).items():
+        app.openapi()["paths"][path][method.lower()]["x-role"] = role.value
+
+
+@asynccontextmanager
+async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+    services = await run_in_threadpool(_open, settings)
+    app.state.services = services
+    services.live.start(asyncio.get_running_loop())
+    services.worker.start()
+    try:
+        yield
+    finally:
+        await run_in_threadpool(_close, services)
+
+
+def _open(settings: Settings) -> Services:
+    parts = Parts(settings)
+    parts.migrate()
+    uploads_folder = settings.path("uploads")
+    uploads_folder.mkdir(parents=True, exist_ok=True)
+    for broken_off in uploads_folder.glob(f"{INCOMING}*"):
+        shutil.rmtree(broken_off, ignore_errors=True)
+    return Services(parts, Live(parts), UploadWorker(parts))
+
+
+def _close(services: Services) -> None:
+    services.live.stop()
+    services.worker.stop()
+    services.parts.engine.dispose()
+
+
+class Server(uvicorn.Server):
+    """Ends open streams first: uvicorn would wait for them before it stops the application."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host,
+                port,
+                log_level="warning",
+                ws="none",
+                timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            )
+        )
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        services: Services | None = getattr(self._app.state, "services", None)
+        if services is not None:
+            services.live.end_streams()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings) -> None:
+    """Run the API and the dashboard until a signal ends them."""
+    Server(create_app(settings), settings.host, settings.api_port).run()

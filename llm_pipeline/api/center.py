@@ -1,0 +1,136 @@
+"""LLM Center: mappings are searched, submitted and decided."""
+
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+
+from llm_pipeline.api.auth import Caller, Reviewer, Submitter, Viewer
+from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Word
+from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.schemas import (
+    DecisionOut,
+    MappingHistory,
+    MappingOut,
+    NewDecision,
+    NewMapping,
+    RecognitionOut,
+    SpanOut,
+    SubmittedMapping,
+)
+from llm_pipeline.domain.records import Recognition, Source, Status, Submission
+from llm_pipeline.errors import InvalidInput
+from llm_pipeline.steps.recognize import recognize_one
+from llm_pipeline.steps.review import Verdict, decide
+from llm_pipeline.steps.submit import submit
+from llm_pipeline.store import idempotency, mappings
+from llm_pipeline.store.engine import Session
+from llm_pipeline.wiring import now
+
+router = APIRouter(prefix="/api/llm-center/mappings", tags=["LLM Center"])
+
+Key = Annotated[
+    Word | None,
+    Header(min_length=1, description="the same key and body again get the same mapping"),
+]
+
+
+@router.get("", summary="Search mappings, newest first")
+def search_mappings(
+    services: Given,
+    _caller: Viewer,
+    q: Word = "",
+    status: Status | None = None,
+    target: Word | None = None,
+    source: Source | None = None,
+    upload: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    submitter: Word | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[MappingOut]:
+    wanted = mappings.Filter(q, status, target, source and source.value, upload, submitter)
+    with services.parts.read() as session:
+        found = mappings.page(session, wanted, row_position(cursor), limit)
+    return Page(
+        items=[MappingOut.of(one) for one in found.items],
+        next_cursor=None if found.next_cursor is None else cursor_of(found.next_cursor),
+        total=found.total,
+        total_is_exact=found.total_is_exact,
+    )
+
+
+@router.post("", status_code=201, summary="Submit one text")
+def submit_mapping(
+    services: Given,
+    caller: Submitter,
+    body: NewMapping,
+    response: Response,
+    idempotency_key: Key = None,
+) -> SubmittedMapping:
+    digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+    with services.parts.begin() as session:
+        stored = _answered(session, caller, idempotency_key, digest)
+        if stored is None:
+            stored, answer = _submit(session, services, caller, body)
+            if idempotency_key is not None:
+                done = idempotency.Answered(digest, stored.id)
+                idempotency.save(session, caller.user, idempotency_key, done, now())
+        else:
+            response.headers["Idempotency-Replayed"] = "true"
+            answer = services.live.serving.recognize([body.text])[0]
+    services.live.catch_up()
+    return SubmittedMapping.of(stored, recognition=RecognitionOut.of(answer, explain=True))
+
+
+def _answered(
+    session: Session, caller: Caller, key: str | None, digest: str
+) -> mappings.StoredMapping | None:
+    found = None if key is None else idempotency.find(session, caller.user, key)
+    if found is None:
+        return None
+    if found.digest != digest:
+        raise InvalidInput(
+            f"Idempotency-Key {key!r} was used for another body; choose a new key for a new text"
+        )
+    return mappings.get(session, found.mapping_id)
+
+
+def _submit(
+    session: Session, services: Given, caller: Caller, body: NewMapping
+) -> tuple[mappings.StoredMapping, Recognition]:
+    source = Source.USER if caller.via == "session" else Source.API
+    said = Submission(body.text, body.target, body.note, source, caller.user)
+    serving, at = services.live.serving, now()
+    stored = submit(session, said, caller.user, at)
+    if stored.status is not Status.PENDING:
+        return stored, serving.recognize([body.text])[0]
+    answer = recognize_one(session, serving, stored.id, stored.text, caller.user, at)
+    return mappings.get(session, stored.id), answer
+
+
+@router.get("/{mapping_id}", summary="One mapping with its whole history")
+def get_mapping(services: Given, _caller: Viewer, mapping_id: RowId) -> MappingHistory:
+    with services.parts.read() as session:
+        stored = mappings.get(session, mapping_id)
+        decided = mappings.history(session, mapping_id)
+        spans: list[dict[str, Any]] = mappings.spans(session, mapping_id)
+    if stored.live_from is not None:
+        now_live = {"live_from": stored.live_from, "live_to": None, "ended_by": None}
+        spans.append({"target": stored.target, **now_live})
+    return MappingHistory.of(
+        stored,
+        decisions=[DecisionOut(**one) for one in decided],
+        live=[SpanOut(**one) for one in spans],
+    )
+
+
+@router.post("/{mapping_id}/decision", summary="Approve, correct, reject, skip or undo")
+def decide_mapping(
+    services: Given, caller: Reviewer, mapping_id: RowId, body: NewDecision
+) -> MappingOut:
+    verdict = Verdict(body.action, body.version, caller.user, body.target, body.reason)
+    with services.parts.begin() as session:
+        decide(session, mapping_id, verdict, now())
+        stored = mappings.get(session, mapping_id)
+    services.live.catch_up()
+    return MappingOut.of(stored)

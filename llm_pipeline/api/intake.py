@@ -1,0 +1,110 @@
+"""A multipart body to a file on disk, piece by piece, after the sender was let in.
+
+FastAPI's own form parsing would spool the file before anybody asks who sends it.
+"""
+
+import csv
+import shutil
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, FormParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+
+from llm_pipeline import files
+from llm_pipeline.domain.records import Status
+from llm_pipeline.errors import InvalidInput
+from llm_pipeline.steps.ingest import Job
+
+INCOMING = "incoming-"
+_LIMITS = {"MAX_MEMORY_FILE_SIZE": 0, "MAX_FIELDS": 20, "MAX_FIELD_SIZE": 10_000}
+_LONGEST_NAME = 100
+_MAGIC = {b"PK\x03\x04": "a ZIP or XLSX file", b"PAR1": "a Parquet file", b"%PDF": "a PDF"}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file in a folder of its own, and the form fields that came with it."""
+
+    path: Path
+    fields: dict[str, str]
+
+    def discard(self) -> None:
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+async def receive(request: Request, folder: Path) -> Received:
+    """Write the `file` of a multipart request below `folder`; nothing stays if it breaks off."""
+    content_type, options = parse_options_header(request.headers.get("content-type", ""))
+    if content_type != b"multipart/form-data" or b"boundary" not in options:
+        raise InvalidInput("send multipart/form-data with the file in the field `file`")
+    own = Path(tempfile.mkdtemp(prefix=INCOMING, dir=folder))
+    try:
+        return await _parse(request, own, options[b"boundary"])
+    except BaseException:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+
+
+async def _parse(request: Request, own: Path, boundary: bytes) -> Received:
+    fields: dict[str, str] = {}
+    found: list[File] = []
+
+    def on_field(field: Field) -> None:
+        fields[_decoded(field.field_name)] = _decoded(field.value)
+
+    limits = {**_LIMITS, "UPLOAD_DIR": str(own), "UPLOAD_DELETE_TMP": False}
+    parser = FormParser("multipart/form-data", on_field, found.append, None, boundary, None, limits)
+    try:
+        async for piece in request.stream():
+            await run_in_threadpool(parser.write, piece)
+        parser.finalize()
+    except FormParserError as error:
+        raise InvalidInput(f"the multipart body cannot be read: {error}") from error
+    finally:
+        for file in found:
+            file.close()
+    if len(found) != 1 or found[0].field_name != b"file":
+        raise InvalidInput("send exactly one file, in the field `file`")
+    return Received(_named(found[0], own), fields)
+
+
+def _named(file: File, own: Path) -> Path:
+    """Give the file the name its sender used, as far as it is a plain one."""
+    said = _decoded(file.file_name).replace("\\", "/").rsplit("/", 1)[-1]
+    plain = "".join(c for c in said if c.isprintable()).strip().lstrip(".")[-_LONGEST_NAME:]
+    path = own / (plain or "upload.csv")
+    if file.actual_file_name is None:
+        path.touch()
+        return path
+    return Path(file.actual_file_name.decode()).rename(path)
+
+
+def _decoded(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace").replace("\x00", "")
+
+
+def check(job: Job) -> None:
+    """Raise InvalidInput for a file of which the first bytes tell that it cannot be ingested."""
+    with job.path.open("rb") as file:
+        head = file.read(4096)
+    if not head:
+        raise InvalidInput(f"{job.filename} is empty: its first line must name the columns")
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if job.path.suffix != ".gz" and (kind or b"\x00" in head):
+        raise InvalidInput(f"{job.filename} is {kind or 'not text'}; save it as CSV in UTF-8")
+    try:
+        header = files.columns(job.path, job.encoding)
+    except (OSError, EOFError, zlib.error, csv.Error, UnicodeError) as error:
+        raise InvalidInput(f"{job.filename} cannot be read: {error}") from error
+    needed = [job.columns.text, *([job.columns.target] if job.lands_as is Status.APPROVED else [])]
+    for name in needed:
+        if name not in header:
+            raise InvalidInput(
+                f"{job.filename} has no column {name!r}; it has {', '.join(header)[:500]}. "
+                "Rename it, or say in the form which column to use"
+            )

@@ -1,0 +1,95 @@
+"""ML Dashboard: recognition, and which model answers."""
+
+from datetime import datetime
+from typing import Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from llm_pipeline.api.auth import Viewer
+from llm_pipeline.api.deps import Given
+from llm_pipeline.api.schemas import RecognitionOut, Recognitions, Texts
+from llm_pipeline.domain.text import MAX_TEXT_LENGTH
+from llm_pipeline.errors import InvalidInput
+from llm_pipeline.store import decisions, models, training
+from llm_pipeline.store.models import StoredModel
+
+router = APIRouter(tags=["ML Dashboard"])
+
+
+class ModelOut(BaseModel):
+    """A trained model; `metrics` are of its held-out rows."""
+
+    version: str
+    status: str
+    run_id: str
+    as_of: int
+    metrics: dict[str, float]
+    reason: str
+    trained_at: datetime
+    promoted_at: datetime | None
+
+    @classmethod
+    def of(cls, stored: StoredModel) -> Self:
+        return cls(**{name: getattr(stored, name) for name in cls.model_fields})
+
+
+class ServingOut(BaseModel):
+    """What answers in this process: `problem` says why a newer champion does not."""
+
+    model_version: str
+    offset: int
+    problem: str
+
+
+class ModelStatus(BaseModel):
+    """Champion, challenger, and how far the next training is away."""
+
+    serving: ServingOut
+    champion: ModelOut | None
+    challenger: ModelOut | None
+    trained_up_to: int
+    decisions_since: int
+    learned_since: int
+    learn_after: int
+    missing: int
+
+
+@router.post("/api/ml/recognize", summary="Recognise texts")
+def recognize(services: Given, _caller: Viewer, body: Texts) -> Recognitions:
+    position = body.too_long()
+    if position is not None:
+        raise InvalidInput(
+            f"texts[{position}] has {len(body.texts[position])} characters, "
+            f"{MAX_TEXT_LENGTH} are allowed"
+        )
+    serving = services.live.serving
+    offset = serving.offset
+    answers = serving.recognize(body.texts, body.top_k)
+    return Recognitions(
+        model_version=answers[0].model_version or "",
+        offset=offset,
+        results=[RecognitionOut.of(answer, explain=body.explain) for answer in answers],
+    )
+
+
+@router.get("/api/llm-center/get-model-status", summary="Champion, challenger, next training")
+def get_model_status(services: Given, _caller: Viewer) -> ModelStatus:
+    serving, learn_after = services.live.serving, services.parts.settings.learn_after
+    with services.parts.read() as session:
+        champion, challenger = models.champion(session), models.challenger(session)
+        trained_up_to = models.trained_up_to(session)
+        learned = training.learned_since(session, trained_up_to).texts
+        decided = decisions.since(session, trained_up_to)
+    return ModelStatus(
+        serving=ServingOut(
+            model_version=serving.version, offset=serving.offset, problem=serving.problem
+        ),
+        champion=None if champion is None else ModelOut.of(champion),
+        challenger=None if challenger is None else ModelOut.of(challenger),
+        trained_up_to=trained_up_to,
+        decisions_since=decided,
+        learned_since=learned,
+        learn_after=learn_after,
+        missing=max(0, learn_after - learned),
+    )

@@ -1,0 +1,210 @@
+"""The JSON that goes in and out; made from records of the domain and the store, without rules."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llm_pipeline.api.deps import Word
+from llm_pipeline.domain.records import Action, Recognition, State, Status, Target
+from llm_pipeline.domain.text import MAX_TEXT_LENGTH
+from llm_pipeline.store.catalogue import CatalogueEntry
+from llm_pipeline.store.mappings import StoredMapping
+
+
+class Incoming(BaseModel):
+    """Base of request bodies: an unknown field is an error, not a silent loss."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewMapping(Incoming):
+    """One text to submit; `target` is what its sender proposes."""
+
+    text: str
+    target: Word | None = None
+    note: Word = ""
+
+
+class NewDecision(Incoming):
+    """What a person decides; `version` is the mapping's as they saw it."""
+
+    action: Action
+    version: int = Field(ge=1, lt=2**31)
+    target: Word | None = None
+    reason: Word = ""
+
+
+class NewTarget(Incoming):
+    """An entry of the catalogue to create, or to change by its key."""
+
+    key: Word = Field(min_length=1)
+    name: Word = Field(min_length=1)
+    category: Word = ""
+    attributes: dict[Word, Word] = Field(default={}, max_length=100)
+
+    def record(self) -> Target:
+        return Target(self.key, self.name, self.category, dict(self.attributes))
+
+
+class Texts(Incoming):
+    """Texts to recognise; `explain` adds the approved text an answer rests on."""
+
+    texts: list[str] = Field(min_length=1, max_length=10_000)
+    top_k: int = Field(default=5, ge=1, le=50)
+    explain: bool = False
+
+    def too_long(self) -> int | None:
+        """Return the position of the first text that is longer than a mapping may be."""
+        return next((i for i, text in enumerate(self.texts) if len(text) > MAX_TEXT_LENGTH), None)
+
+
+class CandidateOut(BaseModel):
+    """A possible target; `evidence` is exact, key or model."""
+
+    target: str
+    probability: float
+    evidence: str
+    example: str | None
+
+
+class RecognitionOut(BaseModel):
+    """The answer for one text; `target` is null where the recogniser abstains."""
+
+    text: str
+    state: State
+    target: str | None
+    probability: float
+    candidates: list[CandidateOut]
+
+    @classmethod
+    def of(cls, answer: Recognition, *, explain: bool) -> Self:
+        return cls(
+            text=answer.text,
+            state=answer.state,
+            target=answer.target,
+            probability=answer.probability,
+            candidates=[
+                CandidateOut(
+                    target=one.target,
+                    probability=one.probability,
+                    evidence=one.evidence,
+                    example=one.example if explain else None,
+                )
+                for one in answer.candidates
+            ],
+        )
+
+
+class Recognitions(BaseModel):
+    """Answers in the order of the texts; `offset` is how far the recogniser had read the log."""
+
+    model_version: str
+    offset: int
+    results: list[RecognitionOut]
+
+
+class Suggestion(BaseModel):
+    """What a model suggested for a mapping that waits."""
+
+    target: str
+    probability: float
+    model_version: str
+
+
+class MappingOut(BaseModel):
+    """A mapping as it stands; targets are keys of the catalogue."""
+
+    id: int
+    text: str
+    status: Status
+    target: str | None
+    proposed_target: str | None
+    suggestion: Suggestion | None
+    conflict: bool
+    rows: int
+    version: int
+    note: str
+    source: str
+    submitter: str
+    upload: int | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, stored: StoredMapping, **more: Any) -> Self:
+        same = {
+            name: getattr(stored, name)
+            for name in MappingOut.model_fields
+            if name not in ("suggestion", "upload")
+        }
+        return cls(**same, suggestion=_suggestion(stored), upload=stored.upload_id, **more)
+
+
+def _suggestion(stored: StoredMapping) -> Suggestion | None:
+    if stored.suggested_target is None:
+        return None
+    return Suggestion(
+        target=stored.suggested_target,
+        probability=stored.probability or 0.0,
+        model_version=stored.model_version or "",
+    )
+
+
+class SubmittedMapping(MappingOut):
+    """A mapping that was just submitted, with what the recogniser says of its text."""
+
+    recognition: RecognitionOut
+
+
+class DecisionOut(BaseModel):
+    """One decision about a mapping."""
+
+    decision_id: int
+    action: Action
+    target: str | None
+    actor: str
+    reason: str
+    previous_status: Status
+    undoes: int | None
+    model_version: str | None
+    offset: int
+    at: datetime
+
+
+class SpanOut(BaseModel):
+    """Offsets between which a mapping was live; `live_to` is null while it is."""
+
+    target: str | None
+    live_from: int
+    live_to: int | None
+    ended_by: str | None
+
+
+class MappingHistory(MappingOut):
+    """A mapping with every decision about it and every span in which it was live."""
+
+    decisions: list[DecisionOut]
+    live: list[SpanOut]
+
+
+class TargetOut(BaseModel):
+    """An entry of the catalogue."""
+
+    key: str
+    name: str
+    category: str
+    attributes: dict[str, str]
+    retired: bool
+
+    @classmethod
+    def of(cls, entry: CatalogueEntry) -> Self:
+        return cls(**{name: getattr(entry, name) for name in cls.model_fields})
+
+
+class Loaded(BaseModel):
+    """What loading targets changed, and how many there are now."""
+
+    created: int
+    changed: int
+    total: int

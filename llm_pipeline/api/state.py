@@ -1,0 +1,116 @@
+"""The shared state of the three components in one snapshot, taken in one transaction."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from llm_pipeline.api.auth import Viewer
+from llm_pipeline.api.deps import Given
+from llm_pipeline.store import alerts, catalogue, log, mappings, models, state, training
+from llm_pipeline.store.engine import Session
+
+router = APIRouter(tags=["Shared state"])
+
+
+class _FromStore(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class CenterState(BaseModel):
+    """What came in, and where it stands."""
+
+    mappings: dict[str, int]
+    submissions: int
+    targets: int
+    uploads: int
+    sample_data: bool
+
+
+class MlState(BaseModel):
+    """The champion, and what was approved since the last training."""
+
+    champion: str | None
+    serving: str
+    as_of: int | None
+    metrics: dict[str, float]
+    learned_since: int
+    learn_after: int
+
+
+class GateOut(_FromStore):
+    """The newest result of a gate; `failures` say what failed and how often."""
+
+    suite: str
+    success: bool
+    severity: str
+    rows: int
+    checks: int
+    failures: list[dict[str, Any]]
+    as_of: int
+    checked_at: datetime
+
+
+class AlertOut(_FromStore):
+    """An open alert."""
+
+    id: int
+    rule: str
+    subject: str
+    severity: str
+    message: str
+    times: int
+    raised_at: datetime
+    updated_at: datetime
+    acknowledged_by: str | None
+
+
+class DataState(BaseModel):
+    """The newest result of every gate."""
+
+    gates: list[GateOut]
+
+
+class StateOut(BaseModel):
+    """Everything at one offset: a stream that goes on after it misses nothing."""
+
+    offset: int
+    center: CenterState
+    ml: MlState
+    data: DataState
+    alerts: list[AlertOut]
+
+
+@router.get("/api/llm/state", summary="The shared state in one snapshot")
+def get_state(services: Given, _caller: Viewer) -> StateOut:
+    with services.parts.read() as session:
+        return StateOut(
+            offset=log.latest(session),
+            center=_center(session),
+            ml=_ml(session, services),
+            data=DataState(gates=[GateOut.model_validate(g) for g in state.latest_gates(session)]),
+            alerts=[AlertOut.model_validate(alert) for alert in alerts.open_alerts(session)],
+        )
+
+
+def _center(session: Session) -> CenterState:
+    return CenterState(
+        mappings=mappings.counts(session),
+        submissions=mappings.rows_received(session),
+        targets=catalogue.count(session),
+        uploads=state.upload_count(session),
+        sample_data=state.has_sample_data(session),
+    )
+
+
+def _ml(session: Session, services: Given) -> MlState:
+    champion = models.champion(session)
+    return MlState(
+        champion=champion.version if champion else None,
+        serving=services.live.serving.version,
+        as_of=champion.as_of if champion else None,
+        metrics=champion.metrics if champion else {},
+        learned_since=training.learned_since(session, models.trained_up_to(session)).texts,
+        learn_after=services.parts.settings.learn_after,
+    )

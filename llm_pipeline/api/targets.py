@@ -1,0 +1,46 @@
+"""LLM Center: the catalogue of targets."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from llm_pipeline.api.auth import Admin, Viewer
+from llm_pipeline.api.deps import Cursor, Given, Limit, Word
+from llm_pipeline.api.paging import Page, cursor_of, position_of
+from llm_pipeline.api.schemas import Loaded, NewTarget, TargetOut
+from llm_pipeline.errors import InvalidInput
+from llm_pipeline.steps.load import load_targets
+from llm_pipeline.store import catalogue, state
+from llm_pipeline.wiring import now
+
+router = APIRouter(prefix="/api/llm-center/targets", tags=["LLM Center"])
+
+MAX_AT_ONCE = 10_000
+
+
+@router.get("", summary="Search the catalogue, by key")
+def search_targets(
+    services: Given, _caller: Viewer, q: Word = "", limit: Limit = 50, cursor: Cursor = None
+) -> Page[TargetOut]:
+    after = "" if cursor is None else position_of(cursor)
+    with services.parts.read() as session:
+        found = catalogue.page(session, q, after, limit + 1)
+        total = state.target_count(session, q)
+    return Page(
+        items=[TargetOut.of(entry) for entry in found[:limit]],
+        next_cursor=cursor_of(found[limit - 1].key) if len(found) > limit else None,
+        total=total,
+        total_is_exact=True,
+    )
+
+
+@router.post("", summary="Create or change one target or many, by key")
+def post_targets(
+    services: Given, caller: Admin, body: Annotated[NewTarget | list[NewTarget], Body()]
+) -> Loaded:
+    entries = body if isinstance(body, list) else [body]
+    if not 1 <= len(entries) <= MAX_AT_ONCE:
+        raise InvalidInput(f"send 1 to {MAX_AT_ONCE} targets at once, not {len(entries)}")
+    with services.parts.begin() as session:
+        loaded = load_targets(session, [one.record() for one in entries], caller.user, now())
+    return Loaded(created=loaded.created, changed=loaded.changed, total=loaded.total)

@@ -1,0 +1,177 @@
+"""LLM Center: files in, their progress, and the rows that were set aside."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from llm_pipeline import files
+from llm_pipeline.api import intake
+from llm_pipeline.api.auth import Caller, Submitter, Viewer
+from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Services, Word
+from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.schemas import Incoming
+from llm_pipeline.api.worker import keep_columns
+from llm_pipeline.domain.records import Role, Status
+from llm_pipeline.domain.rows import Columns
+from llm_pipeline.steps.ingest import Job
+from llm_pipeline.store import state, uploads
+from llm_pipeline.wiring import now
+
+PATH = "/api/llm-center/uploads"
+router = APIRouter(prefix=PATH, tags=["LLM Center"])
+
+# A spreadsheet runs a cell that begins with one of these.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_PAGE = 1000
+
+
+class UploadForm(Incoming):
+    """What a file's rows become, and which of its columns hold what."""
+
+    lands_as: Literal["pending", "approved"] = "pending"
+    text_column: Word = Field(default="text", min_length=1)
+    target_column: Word = "target"
+    time_column: Word = "time"
+    amount_column: Word = "amount"
+
+    def columns(self) -> Columns:
+        return Columns(self.text_column, self.target_column, self.time_column, self.amount_column)
+
+
+class UploadOut(BaseModel):
+    """A file and what became of it so far."""
+
+    id: int
+    filename: str
+    bytes: int
+    lands_as: str
+    status: str
+    submitter: str
+    rows_read: int
+    accepted: int
+    rejected: int
+    error: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, stored: uploads.Upload) -> Self:
+        same = {name: getattr(stored, name) for name in cls.model_fields if name != "submitter"}
+        return cls(**same, submitter=stored.actor)
+
+
+def _form_schema() -> dict[str, Any]:
+    schema = UploadForm.model_json_schema()
+    schema["properties"]["file"] = {"type": "string", "format": "binary", "title": "CSV or CSV.gz"}
+    schema["required"] = ["file"]
+    return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
+
+
+@router.post("", status_code=202, summary="Send a file of rows", openapi_extra=_form_schema())
+async def post_upload(request: Request, services: Given, caller: Submitter) -> UploadOut:
+    received = await intake.receive(request, services.worker.folder)
+    try:
+        return await run_in_threadpool(_accept, services, caller, received)
+    finally:
+        received.discard()
+
+
+def _accept(services: Services, caller: Caller, received: intake.Received) -> UploadOut:
+    try:
+        form = UploadForm.model_validate(received.fields)
+    except ValidationError as error:
+        raise RequestValidationError(
+            [{**one, "loc": ("form", *one["loc"])} for one in error.errors()]
+        ) from error
+    if form.lands_as == "approved":
+        caller.demand(Role.REVIEWER, "an upload of approved labels")
+    name = received.path.name
+    job = Job(received.path, caller.user, Status(form.lands_as), form.columns(), name)
+    intake.check(job)
+    upload = _register(services, job)
+    if upload.status != "finished":
+        services.worker.put(upload)
+    return UploadOut.of(upload)
+
+
+def _register(services: Services, job: Job) -> uploads.Upload:
+    """Move a file to where its content is kept and store it; known content is known by its id."""
+    digest = files.digest(job.path, *job.columns.named(), job.encoding)
+    kept = services.worker.folder / digest
+    kept.mkdir(exist_ok=True)
+    keep_columns(kept, job.columns)
+    job = replace(job, path=job.path.replace(kept / job.path.name))
+    new = uploads.NewUpload(
+        filename=job.filename,
+        path=str(job.path),
+        sha256=digest,
+        bytes=job.path.stat().st_size,
+        lands_as=job.lands_as.value,
+        actor=job.actor,
+    )
+    with services.parts.begin() as session:
+        return uploads.register(session, new, now())
+
+
+@router.get("", summary="Files, newest first")
+def list_uploads(
+    services: Given, _caller: Viewer, limit: Limit = 50, cursor: Cursor = None
+) -> Page[UploadOut]:
+    with services.parts.read() as session:
+        found = state.upload_page(session, row_position(cursor), limit + 1)
+        total = state.upload_count(session)
+    return Page(
+        items=[UploadOut.of(upload) for upload in found[:limit]],
+        next_cursor=cursor_of(found[limit - 1].id) if len(found) > limit else None,
+        total=total,
+        total_is_exact=True,
+    )
+
+
+@router.get("/{upload_id}", summary="One file and its progress")
+def get_upload(services: Given, _caller: Viewer, upload_id: RowId) -> UploadOut:
+    with services.parts.read() as session:
+        return UploadOut.of(uploads.get(session, upload_id))
+
+
+@router.get(
+    "/{upload_id}/rejected", summary="The rows that were set aside, with the reason, as CSV"
+)
+def get_rejected(services: Given, _caller: Viewer, upload_id: RowId) -> StreamingResponse:
+    with services.parts.read() as session:
+        upload = uploads.get(session, upload_id)
+    stem = "".join(c for c in Path(upload.filename).stem if c.isascii() and c.isalnum()) or "upload"
+    headers = {"Content-Disposition": f'attachment; filename="{stem}-rejected.csv"'}
+    return StreamingResponse(
+        _rejected(services, upload_id), 200, headers, "text/csv; charset=utf-8"
+    )
+
+
+def _rejected(services: Services, upload_id: int) -> Iterator[str]:
+    yield "row,line,reason,content\r\n"
+    after = 0
+    while True:
+        with services.parts.read() as session:
+            rows = uploads.rejected(session, upload_id, after, _PAGE)
+        if not rows:
+            return
+        text = io.StringIO()
+        csv.writer(text).writerows(
+            (bad.row, bad.line, _inert(bad.reason), _inert(bad.content)) for bad in rows
+        )
+        yield text.getvalue()
+        after = rows[-1].row
+
+
+def _inert(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -1,0 +1,232 @@
+"""The pipeline as Dagster runs it: real materialisations over a temporary installation."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    Definitions,
+    ExecuteInProcessResult,
+    RunRequest,
+    SkipReason,
+    build_sensor_context,
+)
+
+from llm_pipeline.definitions import build_definitions
+from llm_pipeline.defs.resources import Pipeline
+from llm_pipeline.defs.sensors import enough_decisions, new_submissions
+from llm_pipeline.domain.records import Action
+from llm_pipeline.gates import SUITES
+from llm_pipeline.steps.review import Verdict, decide
+from llm_pipeline.steps.submit import submit
+from llm_pipeline.store import alerts, catalogue, log, mappings, models, quality
+from llm_pipeline.wiring import Parts
+from llm_pipeline_tests.conftest import Clock
+from llm_pipeline_tests.factories import ingest_rows, labelled, load_catalogue, submission
+
+SPEC_ASSETS = {
+    "submissions",
+    "recognized_submissions",
+    "approved_mappings",
+    "training_set",
+    "trained_model",
+    "champion_model",
+    "quality_report",
+    "performance_report",
+    "insights",
+}
+
+
+@pytest.fixture
+def pipeline(parts: Parts) -> Pipeline:
+    return Pipeline(home=str(parts.settings.home), learn_after=3)
+
+
+@pytest.fixture
+def definitions(pipeline: Pipeline) -> Definitions:
+    return build_definitions({"pipeline": pipeline})
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def filled(parts: Parts, clock: Clock, tmp_path: Path) -> Parts:
+    """An installation with a catalogue and 60 approved texts."""
+    load_catalogue(parts.database, clock)
+    ingest_rows(parts.database, clock, tmp_path, labelled(), approved=True)
+    return parts
+
+
+def run(
+    definitions: Definitions, instance: DagsterInstance, job: str, *assets: str
+) -> ExecuteInProcessResult:
+    selected = [AssetKey(name) for name in assets] or None
+    return definitions.resolve_job_def(job).execute_in_process(
+        instance=instance, raise_on_error=False, asset_selection=selected
+    )
+
+
+def metadata(result: ExecuteInProcessResult, asset: str) -> dict[str, object]:
+    (found,) = result.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in found.metadata.items()}
+
+
+def test_every_asset_of_the_specification_is_there(definitions: Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == SPEC_ASSETS
+
+
+def test_every_suite_has_a_blocking_check(definitions: Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    names = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert {f"gate_{suite}" for suite in SUITES} <= names
+
+
+def test_sensors_and_schedules_run_by_themselves(definitions: Definitions) -> None:
+    repository = definitions.get_repository_def()
+    assert {s.default_status.value for s in repository.sensor_defs} == {"RUNNING"}
+    assert {s.default_status.value for s in repository.schedule_defs} == {"RUNNING"}
+
+
+def test_learning_makes_the_first_model_champion(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts
+) -> None:
+    result = run(definitions, instance, "learning")
+
+    assert result.success
+    assert metadata(result, "champion_model")["promoted"] is True
+    assert metadata(result, "training_set")["texts"] == 60
+    with filled.read() as session:
+        champion = models.champion(session)
+    assert champion is not None
+    assert filled.registry.champion() == champion.version
+
+
+def test_an_equal_challenger_does_not_replace_the_champion(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts
+) -> None:
+    run(definitions, instance, "learning")
+    result = run(definitions, instance, "learning")
+
+    checked = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+    assert result.success
+    assert checked["challenger_beats_champion"] is False
+    assert metadata(result, "champion_model")["champion"] == "1"
+
+
+def test_a_failing_gate_holds_what_is_downstream_in_this_run_and_in_later_ones(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts, clock: Clock
+) -> None:
+    run(definitions, instance, "learning")
+    with filled.begin() as session:
+        catalogue.retire(session, ["GS", "NFLX"], clock(), log.next_offset(session))
+
+    failed = run(definitions, instance, "learning")
+    later = run(definitions, instance, "learning", "trained_model")
+
+    assert not failed.success
+    assert not later.success
+    assert not failed.asset_materializations_for_node("trained_model")
+    with filled.read() as session:
+        champion = models.champion(session)
+        (alert,) = alerts.open_alerts(session)
+        gate = quality.latest_gate(session, "training_set")
+        checked = log.read_since(session, 0, names=["gate:checked"])
+    assert champion is not None
+    assert champion.version == "1"
+    assert "training_set" in alert.message
+    assert gate is not None
+    assert not gate.success
+    assert any("retired" in str(event.payload["failures"]) for event in checked)
+
+
+def test_recognition_suggests_a_target_for_what_waits(
+    definitions: Definitions,
+    instance: DagsterInstance,
+    filled: Parts,
+    clock: Clock,
+    tmp_path: Path,
+) -> None:
+    run(definitions, instance, "learning")
+    rows = [("UBER TRIP 77 QUITO CA", ""), ("NETFLIX COM MINSK", "")]
+    ingest_rows(filled.database, clock, tmp_path, rows, name="new.csv")
+
+    result = run(definitions, instance, "recognition")
+
+    assert metadata(result, "recognized_submissions")["recognized"] == 2
+    with filled.read() as session:
+        waiting = mappings.page(session, mappings.Filter(q="minsk"), None, 10).items
+    assert [mapping.suggested_target for mapping in waiting] == ["NFLX"]
+
+
+def test_reports_materialise_with_their_verdicts(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts
+) -> None:
+    run(definitions, instance, "learning")
+    result = run(definitions, instance, "reports")
+    assert metadata(result, "quality_report")["verdict"] == "every checked gate passes"
+    assert "12 are needed" in str(metadata(result, "insights")["verdict"])
+
+
+def _tick(
+    sensor: object, instance: DagsterInstance, pipeline: Pipeline, definitions: Definitions
+) -> object:
+    context = build_sensor_context(
+        instance=instance, resources={"pipeline": pipeline}, definitions=definitions
+    )
+    with context:
+        return sensor(context)  # type: ignore[operator]
+
+
+def test_new_submissions_start_recognition_once_per_offset(
+    definitions: Definitions,
+    instance: DagsterInstance,
+    filled: Parts,
+    pipeline: Pipeline,
+    clock: Clock,
+) -> None:
+    assert isinstance(_tick(new_submissions, instance, pipeline, definitions), SkipReason)
+    with filled.begin() as session:
+        submit(session, submission("LYFT RIDE 12"), "tests", clock())
+
+    asked = _tick(new_submissions, instance, pipeline, definitions)
+    again = _tick(new_submissions, instance, pipeline, definitions)
+
+    assert isinstance(asked, RunRequest)
+    assert isinstance(again, RunRequest)
+    assert asked.run_key == again.run_key
+
+
+def test_enough_decisions_start_learning_once_per_state_of_the_data(
+    definitions: Definitions,
+    instance: DagsterInstance,
+    filled: Parts,
+    pipeline: Pipeline,
+    clock: Clock,
+) -> None:
+    run(definitions, instance, "learning")
+    asked = []
+    for number in range(3):
+        asked.append(_tick(enough_decisions, instance, pipeline, definitions))
+        with filled.begin() as session:
+            waiting = submit(session, submission(f"LYFT RIDE {number}"), "tests", clock())
+            verdict = Verdict(Action.APPROVE, waiting.version, "tests", target="UBER")
+            decide(session, waiting.id, verdict, clock())
+    last = _tick(enough_decisions, instance, pipeline, definitions)
+
+    assert all(isinstance(answer, SkipReason) for answer in asked)
+    assert isinstance(last, RunRequest)
+    assert last.run_key == f"learning-{_newest_live(filled)}"
+
+
+def _newest_live(parts: Parts) -> int:
+    with parts.read() as session:
+        found = mappings.page(session, mappings.Filter(), None, 1).items[0]
+    assert found.live_from is not None
+    return found.live_from

@@ -1,0 +1,135 @@
+"""The command line as its user types it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from llm_pipeline import cli
+from llm_pipeline.wiring import Parts
+from llm_pipeline_tests.factories import TARGETS, labelled, write_csv
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("LLM_PIPELINE_HOME", str(parts.settings.home))
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(cli.app, [str(word) for word in words])
+
+
+@pytest.fixture
+def learned(run: Run, tmp_path: Path) -> Run:
+    """An installation that learned 60 texts through the commands alone."""
+    rows = [(target.key, target.name, target.category) for target in TARGETS]
+    catalogue = write_csv(tmp_path / "targets.csv", ("key", "name", "category"), rows)
+    assert "5 targets created" in run("targets", "load", catalogue).output
+    texts = write_csv(tmp_path / "texts.csv", ("text", "target"), labelled())
+    assert "60 taken in as approved" in run("ingest", texts, "--approved").output
+    assert "first model" in run("train").output
+    return run
+
+
+def test_the_loop_runs_from_the_command_line(learned: Run) -> None:
+    answer = learned("recognize", "starbucks store boston, SEATTLE WA")
+    assert answer.exit_code == 0
+    assert answer.output.startswith("SBUX  (probability 0.9")
+
+
+def test_an_unknown_text_is_called_unknown(learned: Run) -> None:
+    assert learned("recognize", "東京電力").output.startswith("unknown")
+
+
+def test_a_file_is_answered_as_json_lines_in_order(learned: Run, tmp_path: Path) -> None:
+    texts = write_csv(tmp_path / "new.csv", ("text",), [["UBER TRIP OSLO CA"], ["東京電力"]])
+    lines = [
+        json.loads(line)
+        for line in learned("recognize", texts).output.splitlines()
+        if line.startswith("{")
+    ]
+    assert [line["target"] for line in lines] == ["UBER", None]
+
+
+def test_the_same_file_twice_adds_nothing_and_says_so(learned: Run, tmp_path: Path) -> None:
+    again = learned("ingest", tmp_path / "texts.csv", "--approved")
+    assert "nothing was added" in again.output
+
+
+def test_bad_rows_are_counted_and_the_way_to_them_is_told(learned: Run, tmp_path: Path) -> None:
+    bad = write_csv(tmp_path / "bad.csv", ("text", "target"), [["ok text", ""], ["...", "NOPE"]])
+    shown = learned("ingest", bad).output
+    assert "1 taken in as pending, 1 set aside" in shown
+    assert "/rejected" in shown
+
+
+def test_reports_are_written_and_shown(learned: Run) -> None:
+    shown = learned("report").output
+    assert "every checked gate passes" in shown
+    assert "champion 1" in shown
+
+
+def test_doctor_finds_what_is_down(learned: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API", "DAGSTER", "MLFLOW"):
+        monkeypatch.setenv(f"LLM_PIPELINE_{name}_PORT", "9")
+    shown = learned("doctor")
+    assert shown.exit_code == 1
+    assert "version 1 loads" in shown.output
+    assert "bad MLflow server" in shown.output
+
+
+def test_an_older_version_can_answer_again(learned: Run) -> None:
+    learned("train")
+    assert "model 2 is the champion" in learned("promote", "2").output
+    assert "model 1 is the champion" in learned("promote", "1", "--reason", "rollback").output
+
+
+def test_tokens_links_and_their_end(run: Run) -> None:
+    token = run("users", "token", "ann", "--role", "reviewer").output.strip()
+    assert len(token) == 43
+    assert "/signin?code=" in run("users", "link", "ann").output
+    assert "2 tokens, links and sessions of ann ended" in run("users", "revoke", "ann").output
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["promote", "99"], 3, "no model version '99'"),
+        (["train"], 7, "no mapping is approved yet"),
+        (["ingest", "{empty}"], 2, "is empty"),
+        (["ingest", "{other}"], 2, "has no column 'text'"),
+        (["targets", "load", "{other}"], 2, "has no column 'key'"),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    told: str,
+) -> None:
+    (tmp_path / "empty.csv").touch()
+    write_csv(tmp_path / "other.csv", ("merchant",), [["x"]])
+    files = {"empty": tmp_path / "empty.csv", "other": tmp_path / "other.csv"}
+    monkeypatch.setattr("sys.argv", ["llm-pipeline", *(word.format(**files) for word in words)])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == code
+    assert told in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLM_PIPELINE_API_PORT", "many")
+    monkeypatch.setattr("sys.argv", ["llm-pipeline", "doctor"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 9
+    assert "LLM_PIPELINE_API_PORT" in capsys.readouterr().err
