@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a check of `doctor` failed, 2 to 9 as drawn in `errors.py`
 """
 
 import json
+import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -18,8 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from llm_pipeline import doctor as health
-from llm_pipeline import errors, loop
-from llm_pipeline import up as services
+from llm_pipeline import errors, loop, processes
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Recognition, Role, State, Status
 from llm_pipeline.domain.rows import Columns
@@ -30,6 +30,7 @@ from llm_pipeline.steps.load import load_targets, read_targets
 from llm_pipeline.steps.promote import promote as promote_version
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.store import credentials, models
+from llm_pipeline.up import prepare_dagster, sign_in_link
 from llm_pipeline.wiring import Parts, now
 
 EXIT_CODES: dict[type[errors.PipelineError], int] = {
@@ -107,16 +108,17 @@ def up(
 ) -> None:
     """Start dashboard, API, Dagster and MLflow. Example: llm-pipeline up --sample"""
     settings = Settings()
-    services.check_ports(settings)
+    processes.check_ports(settings)
     parts = _parts()
     if sample and loop.is_empty(parts):
-        loop.load_sample(parts, out.print)
-    services.prepare_dagster(settings)
-    out.print(f"sign in once, within the hour: {services.sign_in_link(parts)}", soft_wrap=True)
+        loop.load_sample(parts, lambda told: out.print(told, soft_wrap=True))
+    prepare_dagster(settings)
+    out.print(f"sign in once, within the hour: {sign_in_link(parts)}", soft_wrap=True)
     out.print(f"dashboard {settings.api_url}   API {settings.api_url}/docs")
     out.print(f"Dagster   {settings.dagster_url}   MLflow {settings.mlflow_url}")
     parts.engine.dispose()
-    sys.exit(services.run(settings, out.print))
+    command = [sys.executable, "-m", "llm_pipeline.processes"]
+    os.execv(sys.executable, command)  # noqa: S606
 
 
 @targets.command("load")
@@ -283,7 +285,7 @@ def users_link(
     role: RoleOption = Role.ADMIN,
 ) -> None:
     """Make a one-time sign-in link. Example: llm-pipeline users link ann --role reviewer"""
-    out.print(services.sign_in_link(_parts(), user, role), soft_wrap=True, highlight=False)
+    out.print(sign_in_link(_parts(), user, role), soft_wrap=True, highlight=False)
 
 
 @users.command("revoke")

@@ -3,10 +3,9 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from llm_pipeline.errors import ModelUnavailable
+from llm_pipeline.processes import answers
 from llm_pipeline.store import alerts, catalogue, log, mappings, models
 from llm_pipeline.wiring import Parts
 
@@ -73,9 +72,6 @@ def _alerts(parts: Parts) -> Finding:
 
 
 def _server(name: str, url: str) -> Finding:
-    try:
-        with urlopen(url, timeout=3) as response:  # noqa: S310
-            return Finding(name, response.status == 200, f"{url} answers {response.status}")
-    except (URLError, OSError) as error:
-        told = f"{url}: {error}; start everything with `llm-pipeline up`"
-        return Finding(name, ok=False, told=told)
+    if answers(url):
+        return Finding(name, ok=True, told=f"{url} answers")
+    return Finding(name, False, f"{url} does not answer; start everything with `llm-pipeline up`")

@@ -6,8 +6,11 @@ Only reading is done here; what a row means is the business of `steps.ingest`.
 import csv
 import gzip
 import hashlib
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -16,6 +19,11 @@ from llm_pipeline.errors import InvalidInput
 DELIMITERS = ",;\t|"
 MAX_CELL = 131_072
 _KEPT_OF_A_BAD_ROW = 1_000
+# What reading a file can raise before its end: gone, half a gzip file, another encoding.
+UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+# A line of our own after the last one: an open quote swallows it, and is known by that.
+_END = "\x00end of file\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +51,23 @@ def digest(path: Path, *purpose: str) -> str:
 
 def columns(path: Path, encoding: str = "utf-8-sig") -> list[str]:
     """Return the header of a delimited file; InvalidInput if there is none to work with."""
-    with _open(path, encoding) as file:
-        return _header(path, file)[1]
+    try:
+        with _open(path, encoding) as file:
+            return _header(path, file)[1]
+    except UNREADABLE as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from error
 
 
 def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> Iterator[FileRow]:
     """Yield the data rows of a CSV file (`.gz` too) from the one after `after_row`.
 
     The delimiter is the one of `, ; TAB |` that the header holds most of. Ragged rows, over-long
-    cells and unclosed quotes are yielded with their problem; empty lines are passed over.
+    cells, unclosed quotes and cells that cannot be stored are yielded with their problem; empty
+    lines are passed over.
     """
     with _open(path, encoding) as file:
         delimiter, names = _header(path, file)
-        reader = csv.reader(file, delimiter=delimiter)
+        reader = csv.reader(chain(file, [_END]), delimiter=delimiter)
         row, line = 0, 2
         while True:
             try:
@@ -65,7 +77,9 @@ def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> It
             except csv.Error as error:
                 values, problem = [], f"the row cannot be read: {error}"
             else:
-                problem = _ragged(values, names)
+                problem = _problem(values, names)
+            if values == [_END]:
+                return
             if values or problem:
                 row += 1
                 if row > after_row:
@@ -86,18 +100,31 @@ def _header(path: Path, file: TextIO) -> tuple[str, list[str]]:
     first = file.readline(MAX_CELL)
     if not first.strip():
         raise InvalidInput(f"{path.name} is empty: its first line must name the columns")
+    if len(first) == MAX_CELL:
+        raise InvalidInput(f"{path.name} has a first line of over {MAX_CELL} characters; is it CSV?")
     delimiter = max(DELIMITERS, key=first.count)
     names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    if damaged := _unstorable(names):
+        raise InvalidInput(f"{path.name} has a header that cannot be read: {damaged}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidInput(f"{path.name} names the column {twice[0]!r} twice; rename one of them")
     return delimiter, names
 
 
-def _ragged(values: list[str], names: list[str]) -> str:
-    if not values or len(values) == len(names):
-        return ""
-    return f"the row has {len(values)} cells, the header {len(names)}"
+def _problem(values: list[str], names: list[str]) -> str:
+    if values and values != [_END] and values[-1].endswith(_END):
+        return "the row cannot be read: a quote is opened and never closed"
+    if values and len(values) != len(names):
+        return f"the row has {len(values)} cells, the header {len(names)}"
+    return _unstorable(values)
+
+
+def _unstorable(values: list[str]) -> str:
+    row = "\n".join(values)
+    if not row.isascii() and _SURROGATE.search(row):
+        return "it is not valid UTF-8; save the file as UTF-8 or name its encoding"
+    return "it holds the control character U+0000" if "\0" in row else ""
 
 
 def _named(values: list[str], names: list[str]) -> dict[str, str]:

@@ -181,7 +181,8 @@ def _failure(rule: Rule, result: dict[str, Any], frame: pd.DataFrame) -> dict[st
     return {
         "expectation": rule.expectation,
         "column": rule.arguments.get("column"),
-        "severity": rule.severity,
+        # A check that could not look must not let rows pass, however lenient its rule.
+        "severity": CRITICAL if raised else rule.severity,
         "reason": f"the check itself broke: {raised}" if raised else rule.reason,
         "failing": detail.get("unexpected_count", len(frame)),
         "observed": detail.get("observed_value"),

@@ -4,9 +4,12 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from llm_pipeline.domain.events import SubmissionsReceived
 from llm_pipeline.domain.records import Status, Submission, Target
+from llm_pipeline.domain.text import group_key, normalize
 from llm_pipeline.steps.ingest import Job, ingest_file
 from llm_pipeline.steps.load import load_targets
+from llm_pipeline.store import bulk, catalogue, log, mappings, uploads
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline_tests.conftest import Clock
@@ -68,3 +71,40 @@ def ingest_rows(
 
 def submission(text: str, target: str | None = None) -> Submission:
     return Submission(text=text, target=target, submitter="tests")
+
+
+def merge(
+    database: Database,
+    clock: Clock,
+    rows: Sequence[tuple[str, str | None]],
+    *,
+    trusted: bool = False,
+) -> None:
+    """Write texts with target keys as one chunk, the way an upload of its own does."""
+    with database.begin() as session:
+        offset, at, ids = log.next_offset(session), clock(), catalogue.active_ids(session)
+        lands_as = "approved" if trusted else "pending"
+        new = uploads.NewUpload(f"{offset}.csv", "", str(offset), 0, lands_as, "tests")
+        upload = uploads.register(session, new, at)
+        staged = [
+            bulk.Row(
+                number,
+                number + 1,
+                submission(text, target),
+                normalize(text),
+                group_key(normalize(text)),
+                ids[target] if target else None,
+            )
+            for number, (text, target) in enumerate(rows, 1)
+        ]
+        chunk = bulk.Chunk(upload.id, "tests", at, offset, len(rows), staged, [])
+        (bulk.merge_approved if trusted else bulk.merge_pending)(session, chunk)
+        received = SubmissionsReceived("tests", len(rows), upload_id=upload.id)
+        log.append(session, at, received)
+
+
+def standing(database: Database) -> list[tuple[str, str, str | None, str | None, int]]:
+    """Text, status, target, proposed target and rows of every mapping, oldest first."""
+    with database.read() as session:
+        found = mappings.page(session, mappings.Filter(), None, 1_000).items[::-1]
+    return [(m.text, m.status.value, m.target, m.proposed_target, m.rows) for m in found]

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 
@@ -115,4 +115,6 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Run the API and the dashboard until a signal ends them."""
-    Server(create_app(settings), settings.host, settings.api_port).run()
+    # uvicorn has stopped cleanly by then; it raises a Ctrl-C again for whoever called it.
+    with suppress(KeyboardInterrupt):
+        Server(create_app(settings), settings.host, settings.api_port).run()

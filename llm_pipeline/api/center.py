@@ -1,6 +1,7 @@
 """LLM Center: mappings are searched, submitted and decided."""
 
 import hashlib
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
@@ -67,7 +68,7 @@ def submit_mapping(
     response: Response,
     idempotency_key: Key = None,
 ) -> SubmittedMapping:
-    digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(body.model_dump()).encode()).hexdigest()
     with services.parts.begin() as session:
         stored = _answered(session, caller, idempotency_key, digest)
         if stored is None:

@@ -8,6 +8,7 @@ from pydantic import StringConstraints
 
 from llm_pipeline.api.live import Live
 from llm_pipeline.api.worker import UploadWorker
+from llm_pipeline.domain.text import MAX_TEXT_LENGTH
 from llm_pipeline.wiring import Parts
 
 
@@ -28,7 +29,9 @@ def services(request: Request) -> Services:
 Given = Annotated[Services, Depends(services)]
 
 # PostgreSQL cannot store NUL, and no id is larger than 64 bits: both are refused at the door.
-Word = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+_NO_NUL = r"^[^\x00]*$"
+Word = Annotated[str, StringConstraints(max_length=500, pattern=_NO_NUL)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=_NO_NUL)]
 RowId = Annotated[int, Path(ge=1, lt=2**63)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many items to return")]
 Cursor = Annotated[

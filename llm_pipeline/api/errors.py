@@ -18,6 +18,8 @@ from llm_pipeline.store.state import UNAVAILABLE
 
 logger = logging.getLogger(__name__)
 
+_MOST_FIELDS = 100
+
 STATUS: dict[type[errors.PipelineError], int] = {
     errors.InvalidInput: 422,
     errors.NotFound: 404,
@@ -105,7 +107,10 @@ def _pipeline_error(_request: Request, error: Exception) -> ProblemResponse:
 
 def _validation_error(_request: Request, error: Exception) -> ProblemResponse:
     found = error.errors() if isinstance(error, RequestValidationError) else ()
-    fields = [FieldError(field=".".join(map(str, one["loc"])), message=one["msg"]) for one in found]
+    fields = [
+        FieldError(field=".".join(map(str, one["loc"])), message=one["msg"])
+        for one in found[:_MOST_FIELDS]
+    ]
     told = "; ".join(f"{one.field}: {one.message}" for one in fields[:5])
     return problem(422, "Invalid request", told, fields)
 

@@ -9,8 +9,6 @@ from pydantic import BaseModel
 from llm_pipeline.api.auth import Viewer
 from llm_pipeline.api.deps import Given
 from llm_pipeline.api.schemas import RecognitionOut, Recognitions, Texts
-from llm_pipeline.domain.text import MAX_TEXT_LENGTH
-from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import decisions, models, training
 from llm_pipeline.store.models import StoredModel
 
@@ -57,12 +55,6 @@ class ModelStatus(BaseModel):
 
 @router.post("/api/ml/recognize", summary="Recognise texts")
 def recognize(services: Given, _caller: Viewer, body: Texts) -> Recognitions:
-    position = body.too_long()
-    if position is not None:
-        raise InvalidInput(
-            f"texts[{position}] has {len(body.texts[position])} characters, "
-            f"{MAX_TEXT_LENGTH} are allowed"
-        )
     serving = services.live.serving
     offset = serving.offset
     answers = serving.recognize(body.texts, body.top_k)

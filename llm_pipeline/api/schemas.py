@@ -5,9 +5,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm_pipeline.api.deps import Word
+from llm_pipeline.api.deps import Text, Word
 from llm_pipeline.domain.records import Action, Recognition, State, Status, Target
-from llm_pipeline.domain.text import MAX_TEXT_LENGTH
 from llm_pipeline.store.catalogue import CatalogueEntry
 from llm_pipeline.store.mappings import StoredMapping
 
@@ -50,13 +49,9 @@ class NewTarget(Incoming):
 class Texts(Incoming):
     """Texts to recognise; `explain` adds the approved text an answer rests on."""
 
-    texts: list[str] = Field(min_length=1, max_length=10_000)
+    texts: list[Text] = Field(min_length=1, max_length=10_000)
     top_k: int = Field(default=5, ge=1, le=50)
     explain: bool = False
-
-    def too_long(self) -> int | None:
-        """Return the position of the first text that is longer than a mapping may be."""
-        return next((i for i, text in enumerate(self.texts) if len(text) > MAX_TEXT_LENGTH), None)
 
 
 class CandidateOut(BaseModel):

@@ -1,8 +1,11 @@
 """What a row of a file means: its submission, and the states the gate looks at. Pure functions."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import isfinite
 
 from llm_pipeline.domain.records import Source, Submission
 from llm_pipeline.domain.text import text_problem
@@ -85,6 +88,8 @@ def _target_state(target: str | None, known: KnownTargets, *, needs_target: bool
 _TIME_FORMATS = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d"}
 
 
+# Times repeat from row to row, and reading one costs as much as all the rest of a row.
+@lru_cache(maxsize=65_536)
 def _time(value: str) -> tuple[datetime | None, str]:
     """Read an ISO 8601 time, or a year, month or day in digits; without a zone it is UTC."""
     if not value:
@@ -94,15 +99,20 @@ def _time(value: str) -> tuple[datetime | None, str]:
             when = datetime.strptime(value, _TIME_FORMATS[len(value)]).replace(tzinfo=UTC)
         else:
             when = datetime.fromisoformat(value)
-    except ValueError:
+        return (when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)), "ok"
+    except (ValueError, OverflowError):  # 0001-01-01 east of Greenwich is before all time
         return None, repr(value[:40])
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)), "ok"
+
+
+# A comma before anything but three digits is a decimal comma: 12,50 must not become 1250.
+_THOUSANDS = re.compile(r",(?=\d{3}(?!\d))")
 
 
 def _amount(value: str) -> tuple[float | None, str]:
     if not value:
         return None, "none"
     try:
-        return float(value.replace(",", "")), "ok"
+        amount = float(_THOUSANDS.sub("", value))
     except ValueError:
         return None, repr(value[:40])
+    return (amount, "ok") if isfinite(amount) else (None, repr(value[:40]))

@@ -8,6 +8,8 @@ import re
 import unicodedata
 
 MAX_TEXT_LENGTH = 2_000
+# PostgreSQL cannot index more than 2,704 bytes of a value.
+MAX_NORMALIZED_BYTES = 2_600
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -16,12 +18,18 @@ _APOSTROPHES = "'\u2019\u02bc"
 _DROP_APOSTROPHES = str.maketrans("", "", _APOSTROPHES)
 
 
+# Marks that choose how a symbol is drawn: with them, all emoji that carry one were one text.
+_ONLY_LOOKS = ("VARIATION SELECTOR", "COMBINING ENCLOSING KEYCAP")
+
+
 class _WordCharacters(dict[int, str]):
     """A `str.translate` table that keeps letters, marks and digits; fills itself on use."""
 
     def __missing__(self, codepoint: int) -> str:
         character = chr(codepoint)
         kept = character if unicodedata.category(character)[0] in "LMN" else " "
+        if unicodedata.name(character, "").startswith(_ONLY_LOOKS):
+            kept = ""
         self[codepoint] = kept
         return kept
 
@@ -68,7 +76,9 @@ def group_key(normalized: str) -> str:
 
 
 def text_problem(text: str) -> str:
-    """Return what keeps a text from being a submission, or an empty string. Length is not judged.
+    """Return what keeps a text from being a submission, or an empty string.
+
+    Its length as written is not judged, only whether its normalised form can be indexed.
 
     >>> text_problem("...")
     'it has no letter, digit or symbol to recognise'
@@ -77,6 +87,9 @@ def text_problem(text: str) -> str:
         return "it is not valid UTF-8; save the file as UTF-8 or name its encoding"
     if control := _CONTROL.search(text):
         return f"it holds the control character U+{ord(control[0]):04X}"
-    if not normalize(text):
+    normalized = normalize(text)
+    if not normalized:
         return "it has no letter, digit or symbol to recognise"
+    if len(normalized.encode()) > MAX_NORMALIZED_BYTES:
+        return f"its normalised form is over {MAX_NORMALIZED_BYTES} bytes of UTF-8"
     return ""

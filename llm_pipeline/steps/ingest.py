@@ -19,7 +19,7 @@ from llm_pipeline.domain.events import (
 from llm_pipeline.domain.records import GateResult, Status
 from llm_pipeline.domain.rows import Columns, KnownTargets, ParsedRow, parse_row
 from llm_pipeline.domain.text import group_key, normalize
-from llm_pipeline.errors import InvalidInput
+from llm_pipeline.errors import Conflict, InvalidInput
 from llm_pipeline.store import bulk, catalogue, log, quality, uploads
 from llm_pipeline.store.engine import Database, Session
 
@@ -67,7 +67,7 @@ def ingest_file(
             with database.begin() as session:
                 _write(session, job, chunk)
             progress(chunk.rows_read)
-    except (OSError, EOFError) as error:
+    except files.UNREADABLE as error:
         with database.begin() as session:
             uploads.set_status(session, upload.id, "failed", clock(), f"cannot be read: {error}")
         raise InvalidInput(f"{job.path} cannot be read to its end: {error}") from error
@@ -161,6 +161,8 @@ def _bad(read: _Read, reasons: dict[int, list[str]]) -> bulk.RejectedRow:
 
 def _write(session: Session, job: Job, chunk: bulk.Chunk) -> None:
     chunk = replace(chunk, offset=log.next_offset(session))
+    if _is_written(session, chunk):
+        raise Conflict(f"another process is reading {job.path.name} already; let it finish")
     trusted = job.lands_as is Status.APPROVED
     merged = (bulk.merge_approved if trusted else bulk.merge_pending)(session, chunk)
     received = SubmissionsReceived(
@@ -175,6 +177,11 @@ def _write(session: Session, job: Job, chunk: bulk.Chunk) -> None:
         log.append(session, chunk.at, received, approved)
     else:
         log.append(session, chunk.at, received)
+
+
+def _is_written(session: Session, chunk: bulk.Chunk) -> bool:
+    upload_id = chunk.upload_id
+    return upload_id is not None and uploads.get(session, upload_id).rows_read >= chunk.rows_read
 
 
 def _finish(session: Session, upload_id: int, actor: str, at: datetime) -> uploads.Upload:

@@ -37,24 +37,27 @@ class Serving:
         """Catch up with the log; return whether anything was new."""
         with self._lock:
             latest = log.latest(session)
-            if latest == self.offset:
+            if latest == self.offset and not self.problem:
                 return False
             champion = models.champion(session)
-            if champion is not None and champion.version != self.version:
-                self._take_over(session, champion)
-            self._learn(self._recognizer, session, self.offset)
-            self.offset = latest
-            return True
+            if champion is None or not self._take_over(session, champion):
+                self._learn(self._recognizer, session, self.offset)
+            moved, self.offset = latest != self.offset, latest
+            return moved
 
-    def _take_over(self, session: Session, champion: models.StoredModel) -> None:
+    def _take_over(self, session: Session, champion: models.StoredModel) -> bool:
+        """Put the champion into service; False if it is already, or cannot be loaded."""
+        if champion.version == self.version:
+            return False
         try:
             recognizer = self._load(champion.version)
         except ModelUnavailable as error:
             # The last champion goes on answering; the next refresh tries again.
             self.problem = str(error)
-            return
+            return False
         self._learn(recognizer, session, champion.as_of)
         self._recognizer, self.version, self.problem = recognizer, champion.version, ""
+        return True
 
     @staticmethod
     def _learn(recognizer: Recognizer, session: Session, after: int) -> None:

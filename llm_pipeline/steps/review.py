@@ -16,6 +16,14 @@ from llm_pipeline.store import catalogue, decisions, log
 from llm_pipeline.store.engine import Session
 
 
+_MADE = {
+    Action.APPROVE: Status.APPROVED,
+    Action.CORRECT: Status.APPROVED,
+    Action.REJECT: Status.REJECTED,
+    Action.SKIP: Status.PENDING,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a person said: `version` is the mapping's as they saw it."""
@@ -114,6 +122,11 @@ def _undone(session: Session, before: decisions.Current) -> _Outcome:
     last = decisions.undoable(session, before.id)
     if last is None:
         raise InvalidInput(f"mapping {before.id} has no decision that can be undone")
+    if before.status is not _MADE[last.action]:
+        raise InvalidInput(
+            f"mapping {before.id} is {before.status.value} by a newer label of the same text, no "
+            f"longer what {last.action.value} made it; decide about the text's live mapping instead"
+        )
     return _Outcome(last.previous_status, last.previous_target_id, last)
 
 

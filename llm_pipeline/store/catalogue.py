@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Target
@@ -100,14 +100,18 @@ def retired_keys(session: Session) -> set[str]:
     return set(session.scalars(select(targets.c.key).where(targets.c.retired_at.is_not(None))))
 
 
+def matches(q: str) -> ColumnElement[bool]:
+    """Whether a target's key or name contains `q`, in letters of either case."""
+    return or_(
+        targets.c.key.icontains(q, autoescape=True), targets.c.name.icontains(q, autoescape=True)
+    )
+
+
 def page(session: Session, q: str, after: str, limit: int) -> list[CatalogueEntry]:
     """Return targets whose key or name contains `q`, by key, from the one after `after`."""
     found = select(targets).where(targets.c.key > after).order_by(targets.c.key).limit(limit)
     if q:
-        part = f"%{q.lower()}%"
-        found = found.where(
-            func.lower(targets.c.key).like(part) | func.lower(targets.c.name).like(part)
-        )
+        found = found.where(matches(q))
     return [_entry(row) for row in session.execute(found)]
 
 

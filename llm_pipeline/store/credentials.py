@@ -63,6 +63,8 @@ def find(session: Session, kind: str, secret: str, at: datetime) -> Identity | N
 def use_once(session: Session, kind: str, secret: str, at: datetime) -> Identity | None:
     """Return whose one-time secret this is and spend it; only one of two callers gets it."""
     identity = find(session, kind, secret, at)
+    if identity is None:
+        return None
     spent = session.execute(
         update(credentials)
         .where(credentials.c.digest == digest(secret), credentials.c.used_at.is_(None))

@@ -56,6 +56,7 @@ class Undoable:
     """The newest decision that can be undone, and what it had changed."""
 
     id: int
+    action: Action
     previous_status: Status
     previous_target_id: int | None
     displaced_mapping_id: int | None
@@ -196,14 +197,14 @@ def undoable(session: Session, mapping_id: int) -> Undoable | None:
     d = decisions.c
     undone = select(d.undoes).where(d.undoes.is_not(None))
     row = session.execute(
-        select(d.id, d.previous_status, d.previous_target_id, d.displaced_mapping_id)
+        select(d.id, d.action, d.previous_status, d.previous_target_id, d.displaced_mapping_id)
         .where(d.mapping_id == mapping_id, d.undoes.is_(None), d.id.not_in(undone))
         .order_by(d.id.desc())
         .limit(1)
     ).first()
     if row is None:
         return None
-    return Undoable(row[0], Status(row[1]), row[2], row[3])
+    return Undoable(row[0], Action(row[1]), Status(row[2]), row[3], row[4])
 
 
 def target_key(session: Session, target_id: int) -> str:

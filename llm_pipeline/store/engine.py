@@ -8,20 +8,24 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 
 __all__ = ["Database", "Engine", "Session", "migrate", "open_engine", "reading", "transaction"]
 
 BUSY_TIMEOUT_MS = 30_000
+ADVISORY_LOCK = 0x6C6C6D70  # "llmp": any number, the same in every process
 
 
 def open_engine(url: str) -> Engine:
     """Connect to `sqlite:///FILE` or `postgresql+psycopg://...`; nothing is created or migrated."""
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    if not url.startswith("sqlite"):
+        # Days and weeks are counted in SQL, and in UTC wherever the server stands.
+        zone = {"options": "-c timezone=UTC"}
+        return create_engine(url, pool_pre_ping=True, connect_args=zone)
+    engine = create_engine(url)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -47,14 +51,27 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
-    """Write: commits when the block ends, rolls back when it raises."""
+    """Write: commits when the block ends, rolls back when it raises.
+
+    Writers take turns, on PostgreSQL too: one that changed a mapping and then waited for the log,
+    beside one that held the log and wanted the mapping, were a deadlock.
+    """
     with Session(engine.execution_options(writes=True)) as session, session.begin():
+        take_log(session)
         yield session
+
+
+def take_log(session: Session) -> None:
+    """Hold the log, and with it the right to write, until this transaction ends."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
     """Read one consistent state; waits for nobody on SQLite."""
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
     with Session(engine) as session, session.begin():
         yield session
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select, text
+from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.events import Event
-from llm_pipeline.store.engine import reading
+from llm_pipeline.store.engine import reading, take_log
 from llm_pipeline.store.schema import events
 
-ADVISORY_LOCK = 0x6C6C6D70  # "llmp": any number, the same in every process
 POLL_SECONDS = 0.02
 
 
@@ -35,8 +34,7 @@ class LoggedEvent:
 
 def next_offset(session: Session) -> int:
     """Take the log for this transaction and return the offset its next event will get."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
+    take_log(session)
     return latest(session) + 1
 
 

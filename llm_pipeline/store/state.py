@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
+from llm_pipeline.store import catalogue
 from llm_pipeline.store.quality import StoredGateResult
 from llm_pipeline.store.schema import targets, uploads
 from llm_pipeline.store.schema_operations import gate_results
@@ -49,10 +50,7 @@ def target_count(session: Session, q: str) -> int:
     """Return how many targets `catalogue.page` finds for `q`, over all its pages."""
     query = select(func.count()).select_from(targets)
     if q:
-        part = f"%{q.lower()}%"
-        query = query.where(
-            func.lower(targets.c.key).like(part) | func.lower(targets.c.name).like(part)
-        )
+        query = query.where(catalogue.matches(q))
     return session.scalar(query) or 0
 
 

@@ -31,6 +31,7 @@ from llm_pipeline.store.schema_operations import training_sets
 _M = mappings.c
 _S = submissions.c
 _SPAN = live_spans.c
+_ENDED = live_spans.alias("ended")
 _LIVE = _M.status.in_([Status.APPROVED.value, Status.AUTO_APPROVED.value])
 
 
@@ -73,18 +74,21 @@ def _live_at(as_of: int) -> Select[tuple[int, int | None, int | None]]:
 
 
 def _labels_at(as_of: int) -> Subquery:
-    """As `_live_at`, with the texts that had given way to a newer label by then."""
+    """As `_live_at`, with the texts that had given way to a newer label by then, and without a
+    target those that a person had rejected or put back."""
     live = _live_at(as_of)
-    superseded = (
-        select(_SPAN.mapping_id, func.max(_SPAN.target_id), func.max(_SPAN.live_from))
-        .where(
-            _SPAN.live_to <= as_of,
-            _SPAN.ended_by == "superseded",
-            _SPAN.mapping_id.not_in(select(live.subquery().c.id)),
-        )
-        .group_by(_SPAN.mapping_id)
+    last = (
+        select(func.max(_SPAN.live_to))
+        .where(_SPAN.mapping_id == _ENDED.c.mapping_id, _SPAN.live_to <= as_of)
+        .correlate(_ENDED)
+        .scalar_subquery()
     )
-    return union_all(live, superseded).subquery()
+    kept = case((_ENDED.c.ended_by == "superseded", _ENDED.c.target_id))
+    ended = select(_ENDED.c.mapping_id, kept, _ENDED.c.live_from).where(
+        _ENDED.c.live_to == last,
+        _ENDED.c.mapping_id.not_in(select(live.subquery().c.id)),
+    )
+    return union_all(live, ended).subquery()
 
 
 def live_texts(session: Session, as_of: int) -> pd.DataFrame:

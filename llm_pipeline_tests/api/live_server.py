@@ -57,7 +57,9 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, prepared: Callable[[FastAPI], None] | None = None) -> Iterator[Running]:
+def running(
+    settings: Settings, prepared: Callable[[FastAPI], None] | None = None
+) -> Iterator[Running]:
     app = create_app(settings)
     if prepared is not None:
         prepared(app)

@@ -142,15 +142,15 @@ def test_mappings_are_found_by_words_status_and_target(client: httpx.Client) -> 
     assert found(source="upload") == found(submitter="nobody") == []
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!!", "YWZ0ZXI6eA", "é", "YWZ0ZXI6OTk5OTk5OTk5OTk5OTk5OTk5OTk5OQ"])
+@pytest.mark.parametrize(
+    "cursor", ["x", "!!!", "YWZ0ZXI6eA", "é", "YWZ0ZXI6OTk5OTk5OTk5OTk5OTk5OTk5OTk5OQ"]
+)
 def test_refuses_a_cursor_it_never_gave(client: httpx.Client, cursor: str) -> None:
     assert client.get(MAPPINGS, params={"cursor": cursor}).status_code == 422
 
 
 @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 1001}, {"q": "a\x00"}, {"status": "x"}])
-def test_refuses_a_search_that_makes_no_sense(
-    client: httpx.Client, query: dict[str, Any]
-) -> None:
+def test_refuses_a_search_that_makes_no_sense(client: httpx.Client, query: dict[str, Any]) -> None:
     answer = client.get(MAPPINGS, params=query)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"].startswith("query.")

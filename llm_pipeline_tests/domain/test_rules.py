@@ -1,0 +1,97 @@
+"""The small pure rules: roles, events, promotion, forecasts."""
+
+import json
+from dataclasses import fields
+
+import pytest
+
+from llm_pipeline.domain.events import EVENTS, Event, MappingApproved, ModelPromoted
+from llm_pipeline.domain.forecast import forecast_week
+from llm_pipeline.domain.policy import PairedAnswers, beats, mcnemar_loss
+from llm_pipeline.domain.records import Role, Scores
+from llm_pipeline.errors import InvalidInput, UnknownTarget
+
+
+def _scores(accuracy: float, brier: float = 0.1) -> Scores:
+    return Scores(100, accuracy, 0.5, 0.4, 0.02, brier)
+
+
+def test_each_role_reaches_the_ones_before_it() -> None:
+    reached = {role: sum(role.reaches(needed) for needed in Role) for role in Role}
+    assert list(reached.values()) == [1, 2, 3, 4]
+
+
+def test_scores_become_metrics_by_their_names() -> None:
+    metrics = _scores(0.9).as_metrics("unseen_")
+    assert metrics["unseen_accuracy"] == 0.9
+    assert set(metrics) == {f"unseen_{field.name}" for field in fields(Scores)}
+
+
+def test_every_event_is_named_in_the_past_tense_once() -> None:
+    assert set(EVENTS) == {event.name for event in Event.__subclasses__()}
+    assert all(name.count(":") == 1 for name in EVENTS)
+    assert EVENTS["model:promoted"] is ModelPromoted
+
+
+def test_an_event_is_stored_as_json_without_its_actor() -> None:
+    payload = MappingApproved("ann", 1, mapping_id=4, text="x", target="SBUX").payload()
+    assert json.loads(json.dumps(payload)) == {
+        "rows": 1, "mapping_id": 4, "text": "x", "target": "SBUX", "upload_id": None
+    }
+
+
+def test_an_unknown_target_names_the_key_and_is_invalid_input() -> None:
+    error = UnknownTarget("XX")
+    assert isinstance(error, InvalidInput)
+    assert (error.key, "'XX'" in str(error)) == ("XX", True)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "loss"),
+    [((0, 0), 1.0), ((0, 5), 1 / 32), ((5, 0), 1.0), ((1, 1), 0.75), ((1, 3), 5 / 16)],
+)
+def test_the_loss_is_a_binomial_tail(pairs: tuple[int, int], loss: float) -> None:
+    assert mcnemar_loss(PairedAnswers(*pairs)) == pytest.approx(loss)
+
+
+def test_a_first_model_needs_no_rival() -> None:
+    verdict = beats(_scores(0.4), None, PairedAnswers(0, 0))
+    assert verdict.promote
+    assert verdict.reason == "first model: 0.400 right on held-out rows"
+
+
+@pytest.mark.parametrize(
+    ("challenger", "pairs", "promote", "because"),
+    [
+        (_scores(0.91), (3, 2), True, "more right answers"),
+        (_scores(0.90, 0.09), (2, 2), True, "better probabilities"),
+        (_scores(0.90, 0.10), (0, 0), False, "not better"),
+        (_scores(0.90, 0.11), (2, 2), False, "not better"),
+        (_scores(0.89, 0.01), (1, 2), False, "not better"),
+    ],
+)
+def test_a_challenger_must_be_better_on_the_same_rows(
+    challenger: Scores, pairs: tuple[int, int], promote: bool, because: str
+) -> None:
+    verdict = beats(challenger, _scores(0.90), PairedAnswers(*pairs))
+    assert (verdict.promote, because in verdict.reason) == (promote, True)
+
+
+def test_nothing_is_forecast_from_less_than_twelve_weeks() -> None:
+    assert forecast_week([5] * 11) is None
+
+
+def test_a_forecast_is_the_mean_of_four_weeks_with_its_own_past_errors() -> None:
+    found = forecast_week([0, 0, 0, 0, 4, 8, 12, 16, 20, 24, 28, 32])
+    assert found is not None
+    # Errors of weeks 5 to 12: 4, 7, 9 and five times 10; the lowest tenth is at 4 + 0.7 * 3.
+    assert (found.expected, found.tested_weeks) == (26.0, 8)
+    assert (found.low, found.high) == (pytest.approx(26 + 6.1), 36.0)
+    assert found.mean_error == pytest.approx(70 / 8)
+    assert found.naive_error == 4.0
+
+
+def test_a_forecast_never_goes_below_zero() -> None:
+    found = forecast_week([100, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0])
+    assert found is not None
+    assert found.low == 0.0

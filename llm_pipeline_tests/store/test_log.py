@@ -1,0 +1,91 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from threading import Event as Flag
+from threading import Thread, Timer
+from time import monotonic
+
+import pytest
+
+from llm_pipeline.domain.events import ModelRefused, TrainingSetBuilt
+from llm_pipeline.store import log
+from llm_pipeline.store.engine import Database
+
+AT = datetime(2026, 3, 2, tzinfo=UTC)
+WRITERS, EACH = 4, 100
+
+
+def _event(name: str = "1") -> ModelRefused:
+    return ModelRefused("tests", name, "0", "")
+
+
+def _write(database: Database, writer: int) -> None:
+    for number in range(EACH):
+        with database.begin() as session:
+            log.append(session, AT, _event(f"{writer}-{number}"))
+
+
+def test_offsets_have_no_gaps_even_where_a_transaction_rolled_back(database: Database) -> None:
+    with database.begin() as session:
+        assert log.append(session, AT, _event(), _event()) == 2
+    with pytest.raises(KeyError), database.begin() as session:
+        assert log.append(session, AT, _event()) == 3
+        raise KeyError
+    with database.begin() as session:
+        assert log.next_offset(session) == 3
+        assert log.append(session, AT, _event()) == 3
+        assert [event.offset for event in log.read_since(session, 0)] == [1, 2, 3]
+
+
+def test_events_are_read_as_they_were_written(database: Database) -> None:
+    with database.begin() as session:
+        log.append(session, AT, _event("7"), TrainingSetBuilt("ann", 1, 2, 3, 4))
+        (built,) = log.read_since(session, 0, names=["training_set:built"])
+        assert built == log.LoggedEvent(
+            2, "training_set:built", AT, "ann", {"as_of": 1, "rows": 2, "texts": 3, "targets": 4}
+        )
+        assert [event.payload["version"] for event in log.read_since(session, 0, limit=1)] == ["7"]
+        assert log.read_since(session, 2) == []
+
+
+def test_a_reader_misses_nothing_while_four_write(database: Database) -> None:
+    over = Flag()
+    seen: list[log.LoggedEvent] = []
+
+    def follow() -> Iterator[None]:
+        while True:
+            last = over.is_set()
+            with database.read() as session:
+                seen.extend(log.read_since(session, seen[-1].offset if seen else 0))
+            if last:
+                return
+            yield
+
+    reader = Thread(target=lambda: list(follow()))
+    writers = [Thread(target=_write, args=(database, writer)) for writer in range(WRITERS)]
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    over.set()
+    reader.join()
+    wanted = {f"{writer}-{number}" for writer in range(WRITERS) for number in range(EACH)}
+    assert [event.offset for event in seen] == list(range(1, WRITERS * EACH + 1))
+    assert {event.payload["version"] for event in seen} == wanted
+
+
+def test_waiting_ends_with_the_next_event(database: Database) -> None:
+    timer = Timer(0.05, _write_one, args=(database,))
+    timer.start()
+    assert log.wait(database.engine, 0, timeout=10) == 1
+    timer.join()
+
+
+def _write_one(database: Database) -> None:
+    with database.begin() as session:
+        log.append(session, AT, _event())
+
+
+def test_waiting_gives_up(database: Database) -> None:
+    started = monotonic()
+    assert log.wait(database.engine, 0, timeout=0.06) == 0
+    assert 0.05 < monotonic() - started < 5
