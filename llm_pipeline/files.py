@@ -6,7 +6,6 @@ Only reading is done here; what a row means is the business of `steps.ingest`.
 import csv
 import gzip
 import hashlib
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
+from llm_pipeline.domain.text import storage_problem
 from llm_pipeline.errors import InvalidInput
 
 DELIMITERS = ",;\t|"
@@ -21,7 +21,6 @@ MAX_CELL = 131_072
 _KEPT_OF_A_BAD_ROW = 1_000
 # What reading a file can raise before its end: gone, half a gzip file, another encoding.
 UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 # A line of our own after the last one: an open quote swallows it, and is known by that.
 _END = "\x00end of file\x00"
 
@@ -42,8 +41,11 @@ class FileRow:
 
 def digest(path: Path, *purpose: str) -> str:
     """Return the SHA-256 of a file's content and of what it is read for, as hexadecimal digits."""
-    with path.open("rb") as file:
-        hashed = hashlib.file_digest(file, "sha256")
+    try:
+        with path.open("rb") as file:
+            hashed = hashlib.file_digest(file, "sha256")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be opened: {error}") from error
     for word in purpose:
         hashed.update(b"\0" + word.encode())
     return hashed.hexdigest()
@@ -101,10 +103,12 @@ def _header(path: Path, file: TextIO) -> tuple[str, list[str]]:
     if not first.strip():
         raise InvalidInput(f"{path.name} is empty: its first line must name the columns")
     if len(first) == MAX_CELL:
-        raise InvalidInput(f"{path.name} has a first line of over {MAX_CELL} characters; is it CSV?")
+        raise InvalidInput(
+            f"{path.name} has a first line of over {MAX_CELL} characters; is it CSV?"
+        )
     delimiter = max(DELIMITERS, key=first.count)
     names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
-    if damaged := _unstorable(names):
+    if damaged := storage_problem("".join(names)):
         raise InvalidInput(f"{path.name} has a header that cannot be read: {damaged}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -117,14 +121,7 @@ def _problem(values: list[str], names: list[str]) -> str:
         return "the row cannot be read: a quote is opened and never closed"
     if values and len(values) != len(names):
         return f"the row has {len(values)} cells, the header {len(names)}"
-    return _unstorable(values)
-
-
-def _unstorable(values: list[str]) -> str:
-    row = "\n".join(values)
-    if not row.isascii() and _SURROGATE.search(row):
-        return "it is not valid UTF-8; save the file as UTF-8 or name its encoding"
-    return "it holds the control character U+0000" if "\0" in row else ""
+    return storage_problem("".join(values))
 
 
 def _named(values: list[str], names: list[str]) -> dict[str, str]:

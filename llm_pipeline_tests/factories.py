@@ -84,7 +84,7 @@ def merge(
     with database.begin() as session:
         offset, at, ids = log.next_offset(session), clock(), catalogue.active_ids(session)
         lands_as = "approved" if trusted else "pending"
-        new = uploads.NewUpload(f"{offset}.csv", "", str(offset), 0, lands_as, "tests")
+        new = uploads.NewUpload(f"{offset}.csv", "", str(offset), 0, lands_as, {}, "", "tests")
         upload = uploads.register(session, new, at)
         staged = [
             bulk.Row(

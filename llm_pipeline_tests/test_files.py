@@ -32,7 +32,11 @@ def test_delimited_files_of_every_kind_are_read(
 
 def test_a_row_knows_its_line_after_empty_lines_and_quoted_newlines(tmp_path: Path) -> None:
     path = _file(tmp_path, 'text,note\n"A\nA",1\n\nB,2\nC,3\n')
-    assert _rows(path) == [(1, 2, ["A\nA", "1"], ""), (2, 5, ["B", "2"], ""), (3, 6, ["C", "3"], "")]
+    assert _rows(path) == [
+        (1, 2, ["A\nA", "1"], ""),
+        (2, 5, ["B", "2"], ""),
+        (3, 6, ["C", "3"], ""),
+    ]
     assert _rows(path, after=2) == [(3, 6, ["C", "3"], "")]
 
 

@@ -120,7 +120,8 @@ def test_every_bad_row_is_named_with_all_its_reasons() -> None:
     reasons = gates.failing_rows("submissions", frame)
     assert list(reasons) == [103, *range(110, 140)]
     assert reasons[103] == [
-        "the text is empty", "the text cannot be read: it has a control character"
+        "the text is empty",
+        "the text cannot be read: it has a control character",
     ]
     assert reasons[120][0].endswith("20261122: 'soon'")
 

@@ -1,4 +1,4 @@
-"""`python -m llm_pipeline.api`: the API and the dashboard alone, as `llm-pipeline up` starts them."""
+"""`python -m llm_pipeline.api`: API and dashboard alone, as `llm-pipeline up` starts them."""
 
 from llm_pipeline.api.app import serve
 from llm_pipeline.config import Settings

@@ -15,10 +15,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from llm_pipeline import files
-from llm_pipeline.domain.records import Status
 from llm_pipeline.errors import InvalidInput
-from llm_pipeline.steps.ingest import Job
+from llm_pipeline.steps.ingest import Job, check_columns
 
 INCOMING = "incoming-"
 _LIMITS = {"MAX_MEMORY_FILE_SIZE": 0, "MAX_FIELDS": 20, "MAX_FIELD_SIZE": 10_000}
@@ -98,13 +96,6 @@ def check(job: Job) -> None:
     if job.path.suffix != ".gz" and (kind or b"\x00" in head):
         raise InvalidInput(f"{job.filename} is {kind or 'not text'}; save it as CSV in UTF-8")
     try:
-        header = files.columns(job.path, job.encoding)
+        check_columns(job)
     except (OSError, EOFError, zlib.error, csv.Error, UnicodeError) as error:
         raise InvalidInput(f"{job.filename} cannot be read: {error}") from error
-    needed = [job.columns.text, *([job.columns.target] if job.lands_as is Status.APPROVED else [])]
-    for name in needed:
-        if name not in header:
-            raise InvalidInput(
-                f"{job.filename} has no column {name!r}; it has {', '.join(header)[:500]}. "
-                "Rename it, or say in the form which column to use"
-            )

@@ -14,16 +14,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from llm_pipeline import files
 from llm_pipeline.api import intake
 from llm_pipeline.api.auth import Caller, Submitter, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Services, Word
 from llm_pipeline.api.paging import Page, cursor_of, row_position
 from llm_pipeline.api.schemas import Incoming
-from llm_pipeline.api.worker import keep_columns
 from llm_pipeline.domain.records import Role, Status
 from llm_pipeline.domain.rows import Columns
-from llm_pipeline.steps.ingest import Job
+from llm_pipeline.steps.ingest import Job, accept
 from llm_pipeline.store import state, uploads
 from llm_pipeline.wiring import now
 
@@ -106,21 +104,11 @@ def _accept(services: Services, caller: Caller, received: intake.Received) -> Up
 
 def _register(services: Services, job: Job) -> uploads.Upload:
     """Move a file to where its content is kept and store it; known content is known by its id."""
-    digest = files.digest(job.path, *job.columns.named(), job.encoding)
+    digest = job.digest()
     kept = services.worker.folder / digest
     kept.mkdir(exist_ok=True)
-    keep_columns(kept, job.columns)
-    job = replace(job, path=job.path.replace(kept / job.path.name))
-    new = uploads.NewUpload(
-        filename=job.filename,
-        path=str(job.path),
-        sha256=digest,
-        bytes=job.path.stat().st_size,
-        lands_as=job.lands_as.value,
-        actor=job.actor,
-    )
-    with services.parts.begin() as session:
-        return uploads.register(session, new, now())
+    moved = replace(job, path=job.path.replace(kept / job.path.name))
+    return accept(services.parts.database, moved, digest, now())
 
 
 @router.get("", summary="Files, newest first")

@@ -1,17 +1,13 @@
 """Uploaded files into the store: one thread, one file at a time, resumed after a stop."""
 
-import json
 import logging
 import queue
 import threading
 from concurrent.futures import CancelledError
-from dataclasses import asdict
 from pathlib import Path
 
-from llm_pipeline.domain.records import Status
-from llm_pipeline.domain.rows import Columns
 from llm_pipeline.errors import PipelineError
-from llm_pipeline.steps.ingest import Job, ingest_file
+from llm_pipeline.steps.ingest import ingest_file, job_of
 from llm_pipeline.store import uploads
 from llm_pipeline.store.state import UNAVAILABLE, DatabaseError
 from llm_pipeline.wiring import Parts, now
@@ -19,12 +15,6 @@ from llm_pipeline.wiring import Parts, now
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-_COLUMNS = ".columns.json"
-
-
-def keep_columns(folder: Path, columns: Columns) -> None:
-    """Write beside a file which of its columns hold what: needed to resume it."""
-    (folder / _COLUMNS).write_text(json.dumps(asdict(columns)), encoding="utf-8")
 
 
 class UploadWorker:
@@ -73,7 +63,7 @@ class UploadWorker:
 
     def _work(self, upload: uploads.Upload) -> None:
         try:
-            ingest_file(self._parts.database, _job(upload), now, self._progress)
+            ingest_file(self._parts.database, job_of(upload), now, self._progress)
         except CancelledError:
             return
         except UNAVAILABLE as error:
@@ -95,12 +85,3 @@ class UploadWorker:
         said = str(error) if isinstance(error, PipelineError) else f"it cannot be stored: {error}"
         with self._parts.begin() as session:
             uploads.set_status(session, upload.id, "failed", now(), said[:1000])
-
-
-def _job(upload: uploads.Upload) -> Job:
-    path = Path(upload.path)
-    try:
-        columns = Columns(**json.loads((path.parent / _COLUMNS).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        columns = Columns()
-    return Job(path, upload.actor, Status(upload.lands_as), columns, upload.filename)

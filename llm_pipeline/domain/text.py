@@ -75,6 +75,13 @@ def group_key(normalized: str) -> str:
     return " ".join(words) or normalized
 
 
+def storage_problem(text: str) -> str:
+    """Return what no database takes of a text, or an empty string."""
+    if not text.isascii() and _SURROGATE.search(text):
+        return "it is not valid UTF-8; save the file as UTF-8 or name its encoding"
+    return "it holds the control character U+0000" if "\0" in text else ""
+
+
 def text_problem(text: str) -> str:
     """Return what keeps a text from being a submission, or an empty string.
 
@@ -83,8 +90,8 @@ def text_problem(text: str) -> str:
     >>> text_problem("...")
     'it has no letter, digit or symbol to recognise'
     """
-    if _SURROGATE.search(text):
-        return "it is not valid UTF-8; save the file as UTF-8 or name its encoding"
+    if problem := storage_problem(text):
+        return problem
     if control := _CONTROL.search(text):
         return f"it holds the control character U+{ord(control[0]):04X}"
     normalized = normalize(text)

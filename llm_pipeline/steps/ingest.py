@@ -1,7 +1,7 @@
 """Ingest: a file of submissions in, through the gate, each row once and only once."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -41,6 +41,10 @@ class Job:
     filename: str = ""
     encoding: str = "utf-8-sig"
 
+    def digest(self) -> str:
+        """Return what tells this content for this purpose from any other; reads the whole file."""
+        return files.digest(self.path, *self.columns.named(), self.encoding)
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
@@ -58,10 +62,10 @@ def ingest_file(
     `progress` is told how many rows are done. The same content for the same purpose is one upload:
     the second time adds nothing.
     """
-    _check_columns(job)
-    upload, known = _start(database, job, clock)
+    upload = accept(database, job, job.digest(), clock())
     if upload.status == "finished":
         return upload
+    known = _start(database, upload, job.actor, clock())
     try:
         for chunk in _chunks(job, upload, known, clock):
             with database.begin() as session:
@@ -75,7 +79,8 @@ def ingest_file(
         return _finish(session, upload.id, job.actor, clock())
 
 
-def _check_columns(job: Job) -> None:
+def check_columns(job: Job) -> None:
+    """Raise InvalidInput unless the file has a header with the columns that its purpose needs."""
     header = files.columns(job.path, job.encoding)
     needed = [job.columns.text]
     if job.lands_as is Status.APPROVED:
@@ -88,26 +93,36 @@ def _check_columns(job: Job) -> None:
             )
 
 
-def _start(
-    database: Database, job: Job, clock: Callable[[], datetime]
-) -> tuple[uploads.Upload, KnownTargets]:
+def accept(database: Database, job: Job, digest: str, at: datetime) -> uploads.Upload:
+    """Register a file whose columns are right; content that is known is the upload it was."""
+    check_columns(job)
     new = uploads.NewUpload(
         filename=job.filename or job.path.name,
         path=str(job.path.resolve()),
-        sha256=files.digest(job.path, *job.columns.named(), job.encoding),
+        sha256=digest,
         bytes=job.path.stat().st_size,
         lands_as=job.lands_as.value,
+        columns=asdict(job.columns),
+        encoding=job.encoding,
         actor=job.actor,
     )
     with database.begin() as session:
-        upload = uploads.register(session, new, clock())
-        if upload.status != "finished":
-            event = UploadStarted(job.actor, upload.id, upload.filename, upload.rows_read)
-            log.append(session, clock(), event)
-        known = KnownTargets(
-            catalogue.active_ids(session), frozenset(catalogue.retired_keys(session))
-        )
-        return upload, known
+        return uploads.register(session, new, at)
+
+
+def job_of(upload: uploads.Upload) -> Job:
+    """Return the job that takes a registered upload up again."""
+    columns = Columns(**upload.columns)
+    path, lands_as = Path(upload.path), Status(upload.lands_as)
+    return Job(path, upload.actor, lands_as, columns, upload.filename, upload.encoding)
+
+
+def _start(database: Database, upload: uploads.Upload, actor: str, at: datetime) -> KnownTargets:
+    with database.begin() as session:
+        event = UploadStarted(actor, upload.id, upload.filename, upload.rows_read)
+        log.append(session, at, event)
+        retired = frozenset(catalogue.retired_keys(session))
+        return KnownTargets(catalogue.active_ids(session), retired)
 
 
 def _chunks(

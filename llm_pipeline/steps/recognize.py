@@ -1,6 +1,8 @@
 """Recognise: the champion with everything approved since, and suggestions for what waits."""
 
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +18,7 @@ Load = Callable[[str], Recognizer]
 
 MEMORY_ONLY = "memory"
 CHUNK = 5_000
+RETRY_SECONDS = 5.0
 
 
 class Serving:
@@ -32,12 +35,13 @@ class Serving:
         self.version = MEMORY_ONLY
         self.offset = 0
         self.problem = ""
+        self._retry_at = math.inf
 
     def refresh(self, session: Session) -> bool:
         """Catch up with the log; return whether anything was new."""
         with self._lock:
             latest = log.latest(session)
-            if latest == self.offset and not self.problem:
+            if latest == self.offset and time.monotonic() < self._retry_at:
                 return False
             champion = models.champion(session)
             if champion is None or not self._take_over(session, champion):
@@ -52,11 +56,12 @@ class Serving:
         try:
             recognizer = self._load(champion.version)
         except ModelUnavailable as error:
-            # The last champion goes on answering; the next refresh tries again.
-            self.problem = str(error)
+            # The last champion goes on answering, and goes on learning.
+            self.problem, self._retry_at = str(error), time.monotonic() + RETRY_SECONDS
             return False
         self._learn(recognizer, session, champion.as_of)
-        self._recognizer, self.version, self.problem = recognizer, champion.version, ""
+        self._recognizer, self.version = recognizer, champion.version
+        self.problem, self._retry_at = "", math.inf
         return True
 
     @staticmethod

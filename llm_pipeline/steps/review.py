@@ -15,7 +15,6 @@ from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
 from llm_pipeline.store import catalogue, decisions, log
 from llm_pipeline.store.engine import Session
 
-
 _MADE = {
     Action.APPROVE: Status.APPROVED,
     Action.CORRECT: Status.APPROVED,
@@ -89,7 +88,7 @@ def _outcome(session: Session, before: decisions.Current, verdict: Verdict) -> _
         case Action.SKIP:
             _demand(before, verdict, Status.PENDING)
             return _Outcome(Status.PENDING, None)
-        case Action.UNDO:
+        case Action.UNDO:  # pragma: no branch (every action is named)
             return _undone(session, before)
 
 

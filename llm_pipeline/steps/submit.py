@@ -4,7 +4,13 @@ from datetime import datetime
 
 from llm_pipeline.domain.events import SubmissionsReceived
 from llm_pipeline.domain.records import Submission
-from llm_pipeline.domain.text import MAX_TEXT_LENGTH, group_key, normalize, text_problem
+from llm_pipeline.domain.text import (
+    MAX_TEXT_LENGTH,
+    group_key,
+    normalize,
+    storage_problem,
+    text_problem,
+)
 from llm_pipeline.errors import InvalidInput, UnknownTarget
 from llm_pipeline.store import bulk, catalogue, log, mappings
 from llm_pipeline.store.engine import Session
@@ -17,6 +23,8 @@ def submit(session: Session, said: Submission, actor: str, at: datetime) -> mapp
         problem = f"it has {len(said.text)} characters, {MAX_TEXT_LENGTH} are allowed"
     if problem:
         raise InvalidInput(f"the text {said.text[:80]!r} cannot be submitted: {problem}")
+    if damaged := storage_problem(said.note):
+        raise InvalidInput(f"the note {said.note[:80]!r} cannot be stored: {damaged}")
     target_id = None
     if said.target is not None:
         target_id = catalogue.active_ids(session).get(said.target)

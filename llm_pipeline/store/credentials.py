@@ -67,7 +67,11 @@ def use_once(session: Session, kind: str, secret: str, at: datetime) -> Identity
         return None
     spent = session.execute(
         update(credentials)
-        .where(credentials.c.digest == digest(secret), credentials.c.used_at.is_(None))
+        .where(
+            credentials.c.kind == kind,
+            credentials.c.digest == digest(secret),
+            credentials.c.used_at.is_(None),
+        )
         .values(used_at=at)
     )
     return identity if spent.rowcount else None  # type: ignore[attr-defined]

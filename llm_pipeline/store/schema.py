@@ -52,6 +52,8 @@ uploads = Table(
     Column("sha256", Text, nullable=False),
     Column("bytes", Id, nullable=False),
     Column("lands_as", Text, nullable=False),  # pending, or approved for trusted labels
+    Column("columns", JSON, nullable=False),  # which column of the file holds what
+    Column("encoding", Text, nullable=False),
     Column("status", Text, nullable=False),  # running, finished, failed
     Column("actor", Text, nullable=False),
     Column("rows_read", Id, nullable=False, server_default="0"),

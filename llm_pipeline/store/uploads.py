@@ -21,6 +21,8 @@ class Upload:
     sha256: str
     bytes: int
     lands_as: str
+    columns: dict[str, str]
+    encoding: str
     status: str
     actor: str
     rows_read: int
@@ -40,6 +42,8 @@ class NewUpload:
     sha256: str
     bytes: int
     lands_as: str
+    columns: dict[str, str]
+    encoding: str
     actor: str
 
 
@@ -55,6 +59,8 @@ def register(session: Session, new: NewUpload, at: datetime) -> Upload:
             "sha256": new.sha256,
             "bytes": new.bytes,
             "lands_as": new.lands_as,
+            "columns": new.columns,
+            "encoding": new.encoding,
             "actor": new.actor,
             "status": "running",
             "created_at": at,

@@ -9,12 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from llm_pipeline import files
-from llm_pipeline.api.worker import keep_columns
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.rows import Columns
+from llm_pipeline.steps.ingest import Job, accept
 from llm_pipeline.store import mappings, uploads
-from llm_pipeline.store.engine import Engine, reading, transaction
+from llm_pipeline.store.engine import Database, Engine, reading, transaction
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import Running, running, wait_for
 
@@ -166,11 +165,8 @@ def test_an_interrupted_upload_resumes_at_the_next_start(
     path = kept / "a.csv"
     path.write_bytes(b"words,target\nBLUE BOTTLE,BLUE\n")
     columns = Columns(text="words")
-    keep_columns(kept, columns)
-    digest = files.digest(path, *columns.named(), "utf-8-sig")
-    new = uploads.NewUpload("a.csv", str(path), digest, 30, "pending", "ann")
-    with transaction(engine) as session:
-        upload_id = uploads.register(session, new, now()).id
+    job = Job(path, "ann", columns=columns)
+    upload_id = accept(Database(engine), job, job.digest(), now()).id
     with running(settings) as server, server.client() as client:
         assert finished(client, upload_id)["accepted"] == 1
     assert not settings.path("uploads", "incoming-x").exists()
@@ -178,7 +174,7 @@ def test_an_interrupted_upload_resumes_at_the_next_start(
 
 def test_an_interrupted_upload_whose_file_is_gone_fails(settings: Settings, engine: Engine) -> None:
     path = settings.path("uploads", "gone", "a.csv")
-    new = uploads.NewUpload("a.csv", str(path), "0", 30, "pending", "ann")
+    new = uploads.NewUpload("a.csv", str(path), "0", 30, "pending", {}, "utf-8-sig", "ann")
     with transaction(engine) as session:
         upload_id = uploads.register(session, new, now()).id
     with running(settings) as server, server.client() as client:

@@ -28,7 +28,9 @@ def test_a_row_becomes_a_submission_and_the_rest_travels_along() -> None:
 
 def test_columns_can_have_other_names() -> None:
     columns = Columns(text="vendor", target="code")
-    row = parse_row({"vendor": "x", "code": "SBUX", "text": "y"}, columns, KNOWN, "", needs_target=True)
+    row = parse_row(
+        {"vendor": "x", "code": "SBUX", "text": "y"}, columns, KNOWN, "", needs_target=True
+    )
     assert (row.submission.text, row.submission.target) == ("x", "SBUX")
     assert row.submission.extra == {"text": "y"}
 
@@ -72,7 +74,8 @@ def test_a_bad_time_is_named(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "amount"), [("12.50", 12.5), ("-1,234.5", -1234.5), ("1,234,567", 1234567.0), ("0", 0.0)]
+    ("value", "amount"),
+    [("12.50", 12.5), ("-1,234.5", -1234.5), ("1,234,567", 1234567.0), ("0", 0.0)],
 )
 def test_amounts_may_have_thousands_separators(value: str, amount: float) -> None:
     row = _parsed(text="x", amount=value)

@@ -3,7 +3,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from llm_pipeline.domain.records import Action, Status
+from llm_pipeline.domain.records import Action, Candidate, Recognition, State, Status
 from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.store import catalogue, log, mappings, suggestions
@@ -127,8 +127,6 @@ def test_a_decision_is_told(
 def test_the_target_named_goes_before_the_proposed_and_that_before_the_suggested(
     database: Database, clock: Clock, act: Decide
 ) -> None:
-    from llm_pipeline.domain.records import Candidate, Recognition, State
-
     merge(database, clock, [("A", "GS"), ("B", "GS"), ("C", None)])
     found = Recognition("C", State.MATCHED, candidates=(Candidate("NFLX", 0.9, "model"),))
     with database.begin() as session:

@@ -16,7 +16,9 @@ ANN = Identity("ann", Role.REVIEWER)
 def test_a_secret_is_found_by_its_kind_alone(database: Database, clock: Clock, kind: str) -> None:
     with database.begin() as session:
         credentials.add(session, kind, "secret", ANN, clock())
-        found = {k: credentials.find(session, k, "secret", clock()) for k in ("token", "link", kind)}
+        found = {
+            k: credentials.find(session, k, "secret", clock()) for k in ("token", "link", kind)
+        }
         assert {k for k, identity in found.items() if identity == ANN} == {kind}
         assert credentials.find(session, kind, "other", clock()) is None
 

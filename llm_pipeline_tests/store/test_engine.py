@@ -19,7 +19,7 @@ EVENT = ModelRefused("tests", "1", "0", "")
 
 
 def test_the_migrations_give_the_schema_that_the_code_speaks_of(database: Database) -> None:
-    assert schema.metadata is schema_operations.metadata
+    assert {schema.events.name, schema_operations.models.name} <= set(metadata.tables)
     with database.read() as session:
         context = MigrationContext.configure(session.connection())
         assert compare_metadata(context, metadata) == []
@@ -42,9 +42,13 @@ def test_a_database_that_was_never_migrated_is_told(tmp_path: Path) -> None:
 
 
 def test_a_transaction_that_raises_leaves_nothing(database: Database, clock: Clock) -> None:
-    with pytest.raises(KeyError), database.begin() as session:
-        log.append(session, clock(), EVENT)
-        raise KeyError
+    def fail() -> None:
+        with database.begin() as session:
+            log.append(session, clock(), EVENT)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     with database.read() as session:
         assert log.latest(session) == 0
 
@@ -75,8 +79,10 @@ def test_writers_that_touch_rows_and_log_in_either_order_take_turns(
     threads = [Thread(target=write, args=(str(n),), kwargs={"log_first": n == 1}) for n in (1, 2)]
     with database.begin() as session:
         session.execute(
-            text("INSERT INTO targets (key, name, attributes, changed_offset)"
-                 " VALUES ('A', 'a', '{}', 1)")
+            text(
+                "INSERT INTO targets (key, name, attributes, changed_offset)"
+                " VALUES ('A', 'a', '{}', 1)"
+            )
         )
     for thread in threads:
         thread.start()
@@ -95,7 +101,7 @@ def test_times_come_back_in_utc(database: Database) -> None:
 
 def test_a_time_without_a_zone_is_refused(database: Database) -> None:
     with pytest.raises(StatementError, match="without a zone"), database.begin() as session:
-        log.append(session, datetime(2026, 3, 2), EVENT)  # noqa: DTZ001
+        log.append(session, datetime(2026, 3, 2), EVENT)
 
 
 def test_a_null_time_stays_null() -> None:
@@ -110,9 +116,9 @@ def test_two_live_mappings_of_one_text_cannot_be_stored(database: Database) -> N
         " created_at, updated_at) VALUES ('A', 'a', 'a', :status, 'api', '', 1, :at, :at)"
     )
     values = {"at": "2026-03-02 00:00:00"}
+    both = [values | {"status": status} for status in ("approved", "auto_approved")]
     with pytest.raises(IntegrityError), database.begin() as session:
-        session.execute(text(row), values | {"status": "approved"})
-        session.execute(text(row), values | {"status": "auto_approved"})
+        session.execute(text(row), both)
 
 
 def test_nothing_is_created_by_opening(tmp_path: Path) -> None:

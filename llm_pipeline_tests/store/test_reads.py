@@ -6,13 +6,32 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import text
 
-from llm_pipeline.domain.records import Action, Candidate, GateResult, Recognition, State, Status
-from llm_pipeline.domain.records import Submission, Target
+from llm_pipeline.domain.records import (
+    Action,
+    Candidate,
+    GateResult,
+    Recognition,
+    State,
+    Status,
+    Submission,
+    Target,
+)
 from llm_pipeline.errors import GateFailed, NotFound
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import activity, alerts, catalogue, decisions, idempotency, mappings
-from llm_pipeline.store import models, quality, state, suggestions, uploads
+from llm_pipeline.store import (
+    activity,
+    alerts,
+    catalogue,
+    decisions,
+    idempotency,
+    mappings,
+    models,
+    quality,
+    state,
+    suggestions,
+    uploads,
+)
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.mappings import Filter
 from llm_pipeline_tests.conftest import Clock
@@ -160,7 +179,8 @@ def test_a_gate_is_demanded_at_its_offset(database: Database, clock: Clock) -> N
             quality.demand(session, "s", 6)
         assert [r.success for r in quality.gate_history(session, "s")] == [True, False]
         assert [(r.suite, r.success) for r in state.latest_gates(session)] == [
-            ("s", True), ("t", False)
+            ("s", True),
+            ("t", False),
         ]
         assert quality.latest_gate(session, "u") is None
 
@@ -273,7 +293,8 @@ def test_agreement_compares_decisions_with_what_was_suggested(
         decide(session, 3, Verdict(Action.SKIP, 1, "ann"), clock())
         decide(session, 4, Verdict(Action.REJECT, 1, "ann"), clock())
         (found,) = activity.agreement(session)
-    assert found == activity.Agreement("7", 2, 1, pytest.approx(0.8))
+    assert (found.model_version, found.decided, found.agreed) == ("7", 2, 1)
+    assert found.mean_probability == pytest.approx(0.8)
 
 
 def test_the_newest_submissions_say_what_became_of_their_target(

@@ -1,5 +1,6 @@
 """What is learned from, and that an old offset gives the same rows for ever."""
 
+from itertools import pairwise
 from random import Random
 
 import pandas as pd
@@ -172,8 +173,7 @@ def _check_invariants(session: Session) -> None:
         if mapping.live_from is not None:
             own.append((mapping.live_from, 1_000_000))
     for of_text in spans.values():
-        ordered = sorted(of_text)
-        pairs = zip(ordered, ordered[1:], strict=False)
+        pairs = pairwise(sorted(of_text))
         assert all(before[1] <= after[0] for before, after in pairs)
 
 
