@@ -10,7 +10,6 @@ import pandas as pd
 
 from llm_pipeline import files, gates
 from llm_pipeline.domain.events import (
-    GateChecked,
     MappingApproved,
     SubmissionsReceived,
     UploadFinished,
@@ -203,11 +202,9 @@ def _finish(session: Session, upload_id: int, actor: str, at: datetime) -> uploa
     uploads.set_status(session, upload_id, "finished", at)
     upload = uploads.get(session, upload_id)
     result = _verdict(upload, uploads.rejected_by_reason(session, upload_id))
-    told = [f"{f['reason']} ({f['failing']} rows)" for f in result.failures]
-    checked = GateChecked(actor, result.suite, result.success, result.severity, result.rows, told)
     finished = UploadFinished(actor, upload_id, upload.rows_read, upload.accepted, upload.rejected)
-    offset = log.append(session, at, checked, finished)
-    quality.save_gate(session, result, offset, at, upload_id)
+    quality.record_gate(session, result, log.latest(session), actor, at, upload_id)
+    log.append(session, at, finished)
     return upload
 
 

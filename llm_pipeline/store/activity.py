@@ -72,13 +72,12 @@ def uploads_by_status(session: Session) -> dict[str, int]:
 
 
 def newest_submissions(session: Session, limit: int) -> pd.DataFrame:
-    """Return the newest submissions: text, proposed target (key or null), whether it is retired."""
+    """Return the newest submissions: text and the key of the proposed target, or None."""
     query = (
-        select(submissions.c.text, targets.c.key, targets.c.retired_at.is_not(None))
+        select(submissions.c.text, targets.c.key)
         .select_from(submissions.outerjoin(targets, targets.c.id == submissions.c.target_id))
         .order_by(submissions.c.id.desc())
         .limit(limit)
     )
     rows = session.execute(query).fetchall()
-    frame = pd.DataFrame(rows, columns=["text", "target", "retired"])
-    return frame.astype({"text": "str", "target": "str", "retired": bool})
+    return pd.DataFrame(rows, columns=["text", "target"], dtype=object)

@@ -7,9 +7,13 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from llm_pipeline.domain.events import AlertRaised, AlertResolved, Event, GateChecked
 from llm_pipeline.domain.records import GateResult
 from llm_pipeline.errors import GateFailed
+from llm_pipeline.store import alerts, log
 from llm_pipeline.store.schema_operations import gate_results, reports
+
+ALERT_RULE = "gate_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,36 @@ class Report:
     verdict: str
     content: dict[str, Any]
     written_at: datetime
+
+
+def record_gate(
+    session: Session,
+    result: GateResult,
+    as_of: int,
+    actor: str,
+    at: datetime,
+    upload_id: int | None = None,
+) -> None:
+    """Store a gate result, tell of it, and raise or resolve the alert that belongs to its suite."""
+    told = [f"{failure['reason']} ({failure['failing']} rows)" for failure in result.failures]
+    checked = GateChecked(actor, result.suite, result.success, result.severity, result.rows, told)
+    alert = _alert(session, result, "; ".join(told), actor, at)
+    log.append(session, at, checked, *alert)
+    save_gate(session, result, as_of, at, upload_id)
+
+
+def _alert(
+    session: Session, result: GateResult, message: str, actor: str, at: datetime
+) -> list[Event]:
+    if result.success:
+        settled = alerts.resolve(session, ALERT_RULE, result.suite, at)
+        return [] if settled is None else [AlertResolved(actor, settled, ALERT_RULE)]
+    message = f"the gate {result.suite} failed: {message}"
+    found = alerts.Finding(ALERT_RULE, result.suite, result.severity, message)
+    raised = alerts.raise_once(session, found, at)
+    if raised is None:
+        return []
+    return [AlertRaised(actor, raised, ALERT_RULE, result.severity, message)]
 
 
 def save_gate(

@@ -12,7 +12,7 @@ from llm_pipeline.domain.rows import Columns
 from llm_pipeline.errors import Conflict, InvalidInput
 from llm_pipeline.steps import ingest
 from llm_pipeline.steps.ingest import Job, ingest_file, job_of
-from llm_pipeline.store import catalogue, log, mappings, quality, uploads
+from llm_pipeline.store import alerts, catalogue, log, mappings, quality, uploads
 from llm_pipeline.store.engine import Database, migrate, open_engine
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline_tests.conftest import Clock
@@ -357,3 +357,18 @@ def test_a_file_that_another_process_reads_is_left_to_it(
     with database.read() as session:
         assert uploads.get(session, 1).status == "finished"
         assert mappings.rows_received(session) == uploads.get(session, 1).accepted
+
+
+def test_a_file_of_mostly_bad_rows_fails_its_gate_and_the_next_good_one_resolves_the_alert(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    load_catalogue(database, clock)
+    bad = [("...", ""), ("UBER TRIP", "NOPE"), ("UBER EATS", "UBER")]
+    ingest_rows(database, clock, tmp_path, bad, name="bad.csv")
+    with database.read() as session:
+        (alert,) = alerts.open_alerts(session)
+    ingest_rows(database, clock, tmp_path, [("UBER CAR", "")], name="good.csv")
+
+    assert (alert.rule, alert.subject) == ("gate_failed", "submissions")
+    with database.read() as session:
+        assert alerts.open_alerts(session) == []
