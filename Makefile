@@ -25,7 +25,7 @@ $(READY): requirements.lock pyproject.toml
 install: $(READY)  ## set everything up in .venv
 
 run: $(READY)  ## load the sample data once, then start dashboard, Dagster and MLflow
-	@exec $(BIN)/llm-pipeline up --sample
+	@$(BIN)/llm-pipeline up --sample || [ $$? -eq 130 ]
 
 test: $(READY)  ## run all tests, on SQLite and on an embedded PostgreSQL
 	$(BIN)/python -m pytest

@@ -23,13 +23,16 @@ from llm_pipeline import errors, loop, processes
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Recognition, Role, State, Status
 from llm_pipeline.domain.rows import Columns
+from llm_pipeline.files import columns as file_columns
 from llm_pipeline.files import count_lines, read_rows
 from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.ingest import Job, ingest_file
 from llm_pipeline.steps.load import load_targets, read_targets
 from llm_pipeline.steps.promote import promote as promote_version
+from llm_pipeline.steps.recognize import MEMORY_ONLY
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.store import credentials, models
+from llm_pipeline.store.engine import CANNOT_CONNECT
 from llm_pipeline.up import prepare_dagster, sign_in_link
 from llm_pipeline.wiring import Parts, now
 
@@ -58,8 +61,9 @@ users = typer.Typer(help="Who may do what.", no_args_is_help=True)
 app.add_typer(targets, name="targets")
 app.add_typer(users, name="users")
 
-out = Console()
-notes = Console(stderr=True)
+# No markup: texts, targets and messages may hold brackets of their own.
+out = Console(markup=False)
+notes = Console(stderr=True, markup=False)
 
 FilePath = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="the file to read")]
 RoleOption = Annotated[Role, typer.Option(help="what the user may do")]
@@ -70,20 +74,30 @@ def main() -> None:
     try:
         app()
     except errors.PipelineError as error:
-        notes.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True, markup=True)
+        notes.print(f"error: {error}", style="red", soft_wrap=True)
         code = next(c for kind, c in EXIT_CODES.items() if isinstance(error, kind))
         sys.exit(code)
 
 
-def _parts() -> Parts:
+def _settings() -> Settings:
     try:
-        settings = Settings()
+        return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = "LLM_PIPELINE_" + "_".join(str(part) for part in first["loc"]).upper()
         raise errors.SetupError(f"{name}: {first['msg']}") from error
-    parts = Parts(settings)
-    parts.migrate()
+
+
+def _parts() -> Parts:
+    settings = _settings()
+    try:
+        parts = Parts(settings)
+        parts.migrate()
+    except (OSError, *CANNOT_CONNECT) as error:
+        raise errors.SetupError(
+            f"{settings.path()} or the database cannot be used: {str(error).splitlines()[0]}. "
+            "See LLM_PIPELINE_HOME and LLM_PIPELINE_DATABASE_URL"
+        ) from error
     return parts
 
 
@@ -107,7 +121,7 @@ def up(
     ] = False,
 ) -> None:
     """Start dashboard, API, Dagster and MLflow. Example: llm-pipeline up --sample"""
-    settings = Settings()
+    settings = _settings()
     processes.check_ports(settings)
     parts = _parts()
     if sample and loop.is_empty(parts):
@@ -174,18 +188,24 @@ def recognize(
     text: Annotated[str, typer.Argument(help="a text, or the path of a CSV file")],
     column: Annotated[str, typer.Option(help="column of the text in a file")] = "text",
     top_k: Annotated[int, typer.Option(min=1, max=50, help="candidates to show")] = 5,
+    encoding: Annotated[str, typer.Option(help="encoding of the file")] = "utf-8-sig",
 ) -> None:
     """Recognise a text, or a file as JSON lines. Example: llm-pipeline recognize cards.csv"""
     serving = _parts().serving()
     path = Path(text)
     if not path.is_file():
+        if path.suffix.lower() in (".csv", ".gz"):
+            raise errors.InvalidInput(f"there is no file {text}")
         _show(serving.recognize([text], top_k)[0], top_k)
         return
+    if column not in (header := file_columns(path, encoding)):
+        raise errors.InvalidInput(f"{path.name} has no column {column!r}; it has {header}")
     batch: list[str] = []
     with _progress(f"recognising {path.name}", max(count_lines(path) - 1, 1)) as bar:
-        for row in read_rows(path):
-            if column not in row.values:
-                raise errors.InvalidInput(f"{path.name} line {row.line} has no column {column!r}")
+        for row in read_rows(path, encoding=encoding):
+            if row.problem:
+                notes.print(f"line {row.line} is passed over: {row.problem}", soft_wrap=True)
+                continue
             batch.append(row.values[column])
             if len(batch) == BATCH:
                 _print_lines(serving.recognize(batch, top_k))
@@ -210,6 +230,8 @@ def _print_lines(answers: list[Recognition]) -> None:
 def _show(answer: Recognition, top_k: int) -> None:
     verdict = answer.target if answer.state is State.MATCHED else "unknown"
     out.print(f"{verdict}  (probability {answer.probability:.3f}, model {answer.model_version})")
+    if answer.model_version == MEMORY_ONLY:
+        out.print("no model yet, approved texts alone are known: run `llm-pipeline train`")
     table = Table("candidate", "probability", "evidence", "approved text it rests on")
     for found in answer.candidates[:top_k]:
         row = (found.target, f"{found.probability:.3f}", found.evidence, found.example or "")
@@ -249,7 +271,7 @@ def report() -> None:
     for write in (report_quality, report_performance, forecast):
         with parts.begin() as session:
             done = write(session, ACTOR, now())
-        out.print(f"[bold]{done.kind}[/] at offset {done.as_of}: {done.verdict}")
+        out.print(f"{done.kind} at offset {done.as_of}: {done.verdict}", soft_wrap=True)
     with parts.read() as session:
         trained = models.history(session, limit=10)
     table = Table("version", "status", "as of", "accuracy", "held-out", "ECE", "why")
@@ -265,8 +287,9 @@ def doctor() -> None:
     """Check every part of the installation and say what to do. Example: llm-pipeline doctor"""
     findings = health.examine(_parts())
     for finding in findings:
-        mark = "[green]ok [/]" if finding.ok else "[red]bad[/]"
-        out.print(f"{mark} {finding.part}: {finding.told}", soft_wrap=True)
+        style = "green" if finding.ok else "red"
+        out.print("ok " if finding.ok else "bad", style=style, end=" ")
+        out.print(f"{finding.part}: {finding.told}", soft_wrap=True)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
 
@@ -276,7 +299,7 @@ def users_token(user: str, role: RoleOption = Role.VIEWER) -> None:
     secret = secrets.token_urlsafe(32)
     with _parts().begin() as session:
         credentials.add(session, "token", secret, credentials.Identity(user, role), now())
-    out.print(secret, soft_wrap=True, highlight=False)
+    out.print(secret, soft_wrap=True)
 
 
 @users.command("link")
@@ -285,7 +308,7 @@ def users_link(
     role: RoleOption = Role.ADMIN,
 ) -> None:
     """Make a one-time sign-in link. Example: llm-pipeline users link ann --role reviewer"""
-    out.print(sign_in_link(_parts(), user, role), soft_wrap=True, highlight=False)
+    out.print(sign_in_link(_parts(), user, role), soft_wrap=True)
 
 
 @users.command("revoke")

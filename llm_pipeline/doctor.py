@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.processes import answers
-from llm_pipeline.store import alerts, catalogue, log, mappings, models
-from llm_pipeline.wiring import Parts
+from llm_pipeline.store import alerts, catalogue, log, mappings, models, uploads
+from llm_pipeline.wiring import Parts, now
 
 LEAST_FREE_BYTES = 2 * 1024**3
+STUCK_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Finding:
 
 def examine(parts: Parts) -> list[Finding]:
     """Try every part and return what was found; a part that is down hides no other."""
-    checks: list[Callable[[Parts], Finding]] = [_disk, _store, _champion, _alerts]
+    checks: list[Callable[[Parts], Finding]] = [_disk, _store, _uploads, _champion, _alerts]
     settings = parts.settings
     servers = {
         "API": f"{settings.api_url}/readyz",
@@ -48,6 +50,17 @@ def _store(parts: Parts) -> Finding:
             f"({counts['pending']} wait)"
         )
     return Finding("store", ok=True, told=told)
+
+
+def _uploads(parts: Parts) -> Finding:
+    with parts.read() as session:
+        found = uploads.unfinished(session)
+    stuck = [one for one in found if one.updated_at < now() - STUCK_AFTER]
+    told = ", ".join(
+        f"upload {one.id} ({one.filename}) stands at row {one.rows_read}" for one in stuck
+    )
+    way_on = "; send the file again, or start the API: it goes on where it stopped"
+    return Finding("uploads", not stuck, told + way_on if stuck else f"{len(found)} running")
 
 
 def _champion(parts: Parts) -> Finding:

@@ -7,6 +7,7 @@ import csv
 import gzip
 import hashlib
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -23,6 +24,7 @@ _KEPT_OF_A_BAD_ROW = 1_000
 UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
 # A line of our own after the last one: an open quote swallows it, and is known by that.
 _END = "\x00end of file\x00"
+_OPEN_QUOTE = "the row cannot be read: a quote is opened and never closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def digest(path: Path, *purpose: str) -> str:
         with path.open("rb") as file:
             hashed = hashlib.file_digest(file, "sha256")
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be opened: {error}") from error
+        raise InvalidInput(f"{path.name} cannot be opened: {_said(error)}") from error
     for word in purpose:
         hashed.update(b"\0" + word.encode())
     return hashed.hexdigest()
@@ -57,7 +59,7 @@ def columns(path: Path, encoding: str = "utf-8-sig") -> list[str]:
         with _open(path, encoding) as file:
             return _header(path, file)[1]
     except UNREADABLE as error:
-        raise InvalidInput(f"{path} cannot be read: {error}") from error
+        raise InvalidInput(f"{path.name} cannot be read: {_said(error)}") from error
 
 
 def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> Iterator[FileRow]:
@@ -69,33 +71,68 @@ def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> It
     """
     with _open(path, encoding) as file:
         delimiter, names = _header(path, file)
-        reader = csv.reader(chain(file, [_END]), delimiter=delimiter)
-        row, line = 0, 2
+        lines = _Lines(file)
+        reader = csv.reader(lines, delimiter=delimiter)
+        row = 0
         while True:
             try:
                 values = next(reader)
-            except StopIteration:
-                return
             except csv.Error as error:
-                values, problem = [], f"the row cannot be read: {error}"
+                problem = f"the row cannot be read: {error}"
+                values, reader = [lines.give_back()], csv.reader(lines, delimiter=delimiter)
             else:
+                if values == [_END]:
+                    return
                 problem = _problem(values, names)
-            if values == [_END]:
-                return
+                if problem == _OPEN_QUOTE:
+                    values, reader = [lines.give_back()], csv.reader(lines, delimiter=delimiter)
             if values or problem:
                 row += 1
                 if row > after_row:
-                    yield FileRow(row, line, _named(values, names), problem)
-            line = reader.line_num + 2
+                    yield FileRow(row, lines.first, _named(values, names), problem)
+            lines.end_row()
+
+
+class _Lines:
+    """The lines of a file and a last one of our own; those after a bad row's first come again.
+
+    A quote that is never closed swallows the rows behind it: they are given back, so that one bad
+    row costs no good one.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._lines = chain(file, [_END])
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+        self.first = 2
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._taken.append(line)
+        return line
+
+    def give_back(self) -> str:
+        """Keep the first line of the current row, return it, and put the others back."""
+        first, *rest = self._taken
+        self._again.extendleft(reversed(rest))
+        self._taken = [first]
+        return first.rstrip("\r\n")
+
+    def end_row(self) -> None:
+        self.first += len(self._taken)
+        self._taken.clear()
 
 
 def _open(path: Path, encoding: str) -> TextIO:
-    opened = gzip.open if path.suffix == ".gz" else open
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         # Undecodable bytes become surrogates, so that the rows that hold them can be named.
         return opened(path, "rt", encoding=encoding, errors="surrogateescape", newline="")
     except (OSError, LookupError) as error:
-        raise InvalidInput(f"{path} cannot be opened: {error}") from error
+        raise InvalidInput(f"{path.name} cannot be opened: {_said(error)}") from error
 
 
 def _header(path: Path, file: TextIO) -> tuple[str, list[str]]:
@@ -118,7 +155,7 @@ def _header(path: Path, file: TextIO) -> tuple[str, list[str]]:
 
 def _problem(values: list[str], names: list[str]) -> str:
     if values and values != [_END] and values[-1].endswith(_END):
-        return "the row cannot be read: a quote is opened and never closed"
+        return _OPEN_QUOTE
     if values and len(values) != len(names):
         return f"the row has {len(values)} cells, the header {len(names)}"
     return storage_problem("".join(values))
@@ -129,7 +166,17 @@ def _named(values: list[str], names: list[str]) -> dict[str, str]:
     return dict(zip([*names, *extra], values, strict=False))
 
 
+def _said(error: Exception) -> str:
+    """What went wrong, without the path that an OSError adds: readers of the API see it."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def count_lines(path: Path) -> int:
-    """Return the number of lines of a file, `.gz` unpacked: for progress, not for exact counts."""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    """Return the number of lines of a file, `.gz` unpacked, or 0 if it cannot be read to its end:
+    for progress, not for exact counts."""
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    except UNREADABLE:
+        return 0

@@ -134,8 +134,9 @@ def failing_rows(suite: str, frame: pd.DataFrame) -> dict[Any, list[str]]:
             raise GateFailed(f"the gate {suite} could not check {rule.arguments}: {broken}")
         if rule.severity == CRITICAL:
             detail = result["result"]
-            values = detail.get("unexpected_list") or ()
-            for index, value in zip(detail.get("unexpected_index_list") or (), values, strict=True):
+            for index in detail.get("unexpected_index_list") or ():
+                # Not from `unexpected_list`: Great Expectations cuts that one at 200.
+                value = frame.loc[index, rule.arguments["column"]]
                 reasons.setdefault(index, []).append(_told(rule, value))
     return reasons
 

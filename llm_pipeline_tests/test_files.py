@@ -62,8 +62,9 @@ def test_a_bad_row_is_named_and_the_next_one_read(tmp_path: Path, bad: str, prob
 def test_a_quote_that_is_never_closed_is_a_bad_row(tmp_path: Path, header: str) -> None:
     cells = "," * header.count(",")
     path = _file(tmp_path, f'{header}\nA{cells}\n{cells}"B\nC{cells}\nD{cells}')
-    good, bad = files.read_rows(path)
+    good, bad, *behind = files.read_rows(path)
     assert (good.problem, bad.row, bad.line) == ("", 2, 3)
+    assert [(row.line, row.problem) for row in behind] == [(4, ""), (5, "")]
     assert bad.problem == "the row cannot be read: a quote is opened and never closed"
 
 
@@ -135,3 +136,16 @@ def test_the_digest_tells_content_and_purpose(tmp_path: Path) -> None:
     assert files.digest(one, "text") != files.digest(one, "vendor")
     assert files.digest(one, "ab", "c") != files.digest(one, "a", "bc")
     assert files.digest(one) != files.digest(_file(tmp_path, "text\nB\n", "three.csv"))
+
+
+def test_an_open_quote_costs_its_own_row_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "open.csv"
+    rows = [f"shop {number},x" for number in range(20_000)]
+    path.write_text("\n".join(["text,note", "first,a", '"open,b', *rows]) + "\n")
+
+    read = list(files.read_rows(path))
+
+    (bad,) = [row for row in read if row.problem]
+    assert (bad.row, bad.line, bad.content()) == (2, 3, '"open,b')
+    assert len(read) == 20_002
+    assert (read[-1].line, read[-1].values["text"]) == (20_003, "shop 19999")

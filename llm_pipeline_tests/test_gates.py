@@ -137,3 +137,14 @@ def test_examples_are_a_few_of_the_failing_values() -> None:
     (failure,) = gates.validate("submissions", frame).failures
     assert (failure["failing"], len(failure["examples"])) == (40, 20)
     assert failure["examples"][0] == "'0'"
+
+
+@pytest.mark.parametrize("number", [199, 201, 5_000])
+def test_every_failing_row_is_named_however_many_there_are(number: int) -> None:
+    good = {"text": "a", "text_length": 1, "text_state": "ok", "time_state": "none"}
+    rows = [
+        {**good, "amount_state": "none", "target_state": f"'{n}' is unknown"} for n in range(number)
+    ]
+    found = gates.failing_rows("submissions", pd.DataFrame(rows, index=range(7, number + 7)))
+    assert len(found) == number
+    assert found[number + 6] == [f"the target cannot be used: '{number - 1}' is unknown"]

@@ -20,7 +20,7 @@ COOKIE = "llm_pipeline_session"
 SESSION_LASTS = timedelta(hours=12)
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
-_bearer = HTTPBearer(auto_error=False, description="a token from `llm-pipeline users add`")
+_bearer = HTTPBearer(auto_error=False, description="a token from `llm-pipeline users token`")
 _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="set by /signin")
 
 
@@ -37,7 +37,7 @@ class Caller:
         if not self.role.reaches(needed):
             raise NotAllowed(
                 f"{self.user} is {self.role.value}; {what} needs the role {needed.value}. "
-                "An admin can give it with `llm-pipeline users`"
+                "An admin can make a token with it: `llm-pipeline users token NAME --role ROLE`"
             )
 
 
@@ -50,6 +50,13 @@ def identify(services: Services, token: str | None, session_id: str | None) -> C
     with services.parts.read() as session:
         found = credentials.find(session, kind, secret, now())
     return None if found is None else Caller(found.user, found.role, kind)
+
+
+def caller_of(services: Services, request: Request) -> Caller | None:
+    """Return who sends a request, as it stands now: a token may have ended since it began."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    bearer = token if scheme.lower() == "bearer" and token else None
+    return identify(services, bearer, request.cookies.get(COOKIE))
 
 
 class Guard:
@@ -68,7 +75,7 @@ class Guard:
         caller = identify(services, bearer.credentials if bearer else None, cookie)
         if caller is None:
             raise NotSignedIn(
-                "send `Authorization: Bearer TOKEN` (`llm-pipeline users add` makes one), "
+                "send `Authorization: Bearer TOKEN` (`llm-pipeline users token` makes one), "
                 "or sign in with the link from `llm-pipeline users link`"
             )
         if caller.via == "session":

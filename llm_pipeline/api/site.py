@@ -19,6 +19,7 @@ def build(settings: Settings) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     dashboard = pages.dashboard(settings.dagster_url, settings.mlflow_url)
     signin = pages.signin()
+    welcome = pages.welcome()
 
     @router.get("/", summary="The dashboard")
     def home(services: Given, session_id: Session = None) -> HTMLResponse:
@@ -31,7 +32,9 @@ def build(settings: Settings) -> APIRouter:
         secret = auth.open_session(services, code)
         if secret is None:
             return _html(pages.spent_link(), HTTPStatus.FORBIDDEN)
-        answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        # A page, no redirect: a browser that comes from another site sends no strict cookie along
+        # a redirect, but does so from a page of ours.
+        answer = _html(welcome)
         answer.set_cookie(
             auth.COOKIE,
             secret,

@@ -1,12 +1,16 @@
 """The event log as Server-Sent Events: the id of an event is its offset in the log."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from llm_pipeline.api import auth
 from llm_pipeline.api.auth import Viewer
 from llm_pipeline.api.deps import Given, Services
 from llm_pipeline.store import log
@@ -14,9 +18,10 @@ from llm_pipeline.store import log
 router = APIRouter(tags=["Shared state"])
 
 Offset = Annotated[int | None, Query(ge=0, lt=2**63, description="go on after this offset")]
-LastEventId = Annotated[int | None, Header(ge=0, lt=2**63, description="wins over `after`")]
+LastEventId = Annotated[str, Header(description="wins over `after`; not a number: ignored")]
 
 _RECONNECT_MS = 1000
+CHECK_SECONDS = 5.0
 
 
 @router.get(
@@ -25,10 +30,17 @@ _RECONNECT_MS = 1000
     summary="Events as they happen; resumes after an offset, else begins now",
 )
 async def stream_updates(
-    services: Given, _caller: Viewer, after: Offset = None, last_event_id: LastEventId = None
+    request: Request,
+    services: Given,
+    _caller: Viewer,
+    after: Offset = None,
+    last_event_id: LastEventId = "",
 ) -> AsyncIterator[ServerSentEvent]:
-    start = after if last_event_id is None else last_event_id
-    position = await run_in_threadpool(_latest, services) if start is None else start
+    latest = await run_in_threadpool(_latest, services)
+    # An event source whose id is refused would give up for ever.
+    start = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else after
+    position = latest if start is None else min(start, latest)
+    checked = time.monotonic()
     yield ServerSentEvent(comment=f"after offset {position}", retry=_RECONNECT_MS)
     live = services.live
     while not live.stopping:
@@ -38,7 +50,17 @@ async def stream_updates(
             yield _rendered(event)
             position = event.offset
         if not page:
-            await moved.wait()  # FastAPI sends a comment every 15 s meanwhile
+            await _wait(moved)  # FastAPI sends a comment every 15 s meanwhile
+        if time.monotonic() - checked > CHECK_SECONDS:
+            # A token or session that was ended ends its streams too.
+            if await run_in_threadpool(auth.caller_of, services, request) is None:
+                return
+            checked = time.monotonic()
+
+
+async def _wait(moved: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(moved.wait(), CHECK_SECONDS)
 
 
 def _latest(services: Services) -> int:

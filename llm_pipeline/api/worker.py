@@ -71,8 +71,16 @@ class UploadWorker:
             self._stop.wait(RETRY_SECONDS)
             self._queue.put(upload)
             return
-        except (PipelineError, DatabaseError, OSError) as error:
-            logger.warning("upload %s failed: %s", upload.id, error)
+        except (
+            PipelineError,
+            DatabaseError,
+            OSError,
+            ArithmeticError,
+            LookupError,
+            ValueError,
+        ) as error:
+            # Whatever one file does to us, the files behind it go on.
+            logger.exception("upload %s failed", upload.id)
             self._fail(upload, error)
         with self._lock:
             self._queued.discard(upload.id)

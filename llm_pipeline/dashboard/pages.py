@@ -66,6 +66,16 @@ def signin() -> Page:
     )
 
 
+def welcome() -> Page:
+    """Return what stands for a moment between a link and the dashboard."""
+    return page(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="refresh" content="0; url=/"><title>Signed in · llm_pipeline</title>'
+        '</head><body><p>You are signed in. <a href="/">Go on to the dashboard</a>.</p></body>'
+        "</html>"
+    )
+
+
 def spent_link() -> Page:
     """Return what somebody sees whose link was used before, or never was one."""
     return rendered(

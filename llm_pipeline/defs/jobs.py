@@ -9,11 +9,14 @@ from dagster import (
 
 # dagster.yaml allows one run with this tag at a time: two trainings would race for the champion.
 ALONE = {"llm_pipeline/alone": "learning"}
+# The console gets warnings only; every event of a run is in Dagster's own log.
+QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 recognition_job = define_asset_job(
     "recognition",
     AssetSelection.assets("submissions", "recognized_submissions"),
     description="Suggest targets for the texts that wait.",
+    config=QUIET,
 )
 learning_job = define_asset_job(
     "learning",
@@ -22,11 +25,13 @@ learning_job = define_asset_job(
     ),
     description="Learn from the approved mappings and promote the result if it is better.",
     tags=ALONE,
+    config=QUIET,
 )
 report_job = define_asset_job(
     "reports",
     AssetSelection.assets("quality_report", "insights"),
     description="Write the quality report and the forecast.",
+    config=QUIET,
 )
 
 JOBS = [recognition_job, learning_job, report_job]

@@ -25,7 +25,7 @@ from llm_pipeline.defs.jobs import learning_job, recognition_job
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.steps.alert import raise_alert, resolve_alert
 from llm_pipeline.steps.recognize import MEMORY_ONLY
-from llm_pipeline.store import log, models, suggestions, training
+from llm_pipeline.store import models, suggestions, training
 from llm_pipeline.wiring import now
 
 RUN_FAILED = "run_failed"
@@ -50,14 +50,13 @@ def new_submissions(
     with pipeline.parts.read() as session:
         champion = models.champion(session)
         version = champion.version if champion else MEMORY_ONLY
-        waiting = suggestions.waiting(session, version, after_id=0, limit=1)
-        offset = log.latest(session)
-    if not waiting:
-        return SkipReason(f"nothing waits for model {version} at offset {offset}")
+        newest = suggestions.newest_waiting(session, version)
+    if newest is None:
+        return SkipReason(f"nothing waits for model {version}")
     if _under_way(context.instance, recognition_job.name):
         return SkipReason("a recognition is under way")
-    context.update_cursor(str(offset))
-    return RunRequest(run_key=f"recognition-{offset}")
+    context.update_cursor(str(newest))
+    return RunRequest(run_key=f"recognition-{version}-{newest}")
 
 
 @sensor(job=learning_job, minimum_interval_seconds=2, default_status=DefaultSensorStatus.RUNNING)

@@ -43,7 +43,8 @@ def beats(challenger: Scores, champion: Scores | None, pairs: PairedAnswers) -> 
     may have seen them.
     """
     if champion is None:
-        return Verdict(True, f"first model: {challenger.accuracy:.3f} right on held-out rows")
+        told = f"{challenger.accuracy:.3f} right on {challenger.rows} held-out texts"
+        return Verdict(True, f"first model: {told if challenger.rows else 'not measured yet'}")
     loss = mcnemar_loss(pairs)
     told = (
         f"accuracy {challenger.accuracy:.4f} v {champion.accuracy:.4f}, "

@@ -32,7 +32,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     Parameters
     ----------
-    min_probability : below it the answer is `no_match`; its candidates are kept.
+    min_probability : below it the answer is `no_match`, but for texts approved by the letter; its
+        candidates are kept.
     ngram_range, C, random_state : see `LinearModel`.
 
     Attributes
@@ -146,7 +147,9 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self, text: str, candidates: tuple[Candidate, ...], model_version: str | None
     ) -> Recognition:
         probability = candidates[0].probability if candidates else 0.0
-        matched = bool(candidates) and probability >= self.min_probability
+        # A person has approved this very text: it is answered however rarely such labels last.
+        exact = bool(candidates) and candidates[0].evidence == "exact"
+        matched = exact or (bool(candidates) and probability >= self.min_probability)
         return Recognition(
             text=text,
             state=State.MATCHED if matched else State.NO_MATCH,

@@ -109,7 +109,13 @@ def recognize_one(
 def recognize_waiting(
     database: Database, serving: Serving, actor: str, clock: Callable[[], datetime]
 ) -> Recognized:
-    """Suggest targets for all waiting mappings that the model in service has not seen yet."""
+    """Suggest targets for all waiting mappings that the model in service has not seen yet.
+
+    Raises ModelUnavailable if the champion cannot be loaded.
+    """
+    if serving.problem:
+        # Memory alone would overwrite the suggestions of the champion that cannot be loaded.
+        raise ModelUnavailable(serving.problem)
     rows = matched = after = 0
     while True:
         with database.read() as session:

@@ -60,6 +60,7 @@ class Merged:
     approved: int
 
 
+# Whatever changes what an approval would mean raises the version, so that nobody approves unseen.
 # A submission joins the live mapping it agrees with, else the one that waits, else, when it
 # proposes nothing, the one a person has rejected: nobody is asked the same question twice.
 _JOIN_LIVE = """
@@ -87,12 +88,12 @@ _NEW_PENDING = """
     WHERE s.row IN (SELECT min(row) FROM staged_rows WHERE mapping_id IS NULL GROUP BY normalized)
     ORDER BY s.normalized"""
 _MARK_CONFLICTS = """
-    UPDATE mappings SET conflict = true
+    UPDATE mappings SET conflict = true, version = version + 1
     WHERE status = 'pending' AND NOT conflict AND id IN (
         SELECT s.mapping_id FROM staged_rows s JOIN mappings m ON m.id = s.mapping_id
         WHERE s.target_id IS NOT NULL AND s.target_id <> m.proposed_target_id)"""
 _FILL_PROPOSALS = """
-    UPDATE mappings SET proposed_target_id = (
+    UPDATE mappings SET version = version + 1, proposed_target_id = (
         SELECT s.target_id FROM staged_rows s
         WHERE s.mapping_id = mappings.id AND s.target_id IS NOT NULL ORDER BY s.row DESC LIMIT 1)
     WHERE status = 'pending' AND proposed_target_id IS NULL AND id IN (
@@ -135,7 +136,8 @@ _RETIRE_DISPLACED = f"""
         updated_at = :at
     WHERE {_DISPLACED}"""  # noqa: S608
 _APPROVE_LAST = """
-    UPDATE mappings SET status = 'approved', live_from = :offset, updated_at = :at
+    UPDATE mappings SET status = 'approved', live_from = :offset, updated_at = :at,
+        version = version + 1
     WHERE status = 'retired' AND id IN (SELECT mapping_id FROM staged_rows WHERE is_last)"""
 
 _COUNT_ROWS = """

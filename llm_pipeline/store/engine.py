@@ -9,12 +9,18 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
 __all__ = ["Database", "Engine", "Session", "migrate", "open_engine", "reading", "transaction"]
 
 BUSY_TIMEOUT_MS = 30_000
+# As many connections as the API has threads, or writers that wait for a lock keep readers out.
+MOST_CONNECTIONS = 40
 ADVISORY_LOCK = 0x6C6C6D70  # "llmp": any number, the same in every process
+
+
+CANNOT_CONNECT = (ArgumentError, OperationalError, ModuleNotFoundError)
 
 
 def open_engine(url: str) -> Engine:
@@ -22,8 +28,10 @@ def open_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         # Days and weeks are counted in SQL, and in UTC wherever the server stands.
         zone = {"options": "-c timezone=UTC"}
-        return create_engine(url, pool_pre_ping=True, connect_args=zone)
-    engine = create_engine(url)
+        return create_engine(
+            url, pool_pre_ping=True, connect_args=zone, max_overflow=MOST_CONNECTIONS
+        )
+    engine = create_engine(url, max_overflow=MOST_CONNECTIONS)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -146,7 +146,11 @@ def page(session: Session, wanted: Filter, cursor: int | None, limit: int) -> Pa
 
 def _narrow(query: Select[Any], wanted: Filter) -> Select[Any]:
     m = mappings.c
-    for word in normalize(wanted.q).split():
+    words = normalize(wanted.q).split()
+    if wanted.q and not words:
+        # Punctuation alone is in no normalised text.
+        query = query.where(m.text.contains(wanted.q.strip(), autoescape=True))
+    for word in words:
         query = query.where(m.normalized.contains(word, autoescape=True))
     equal = {
         m.status: wanted.status.value if wanted.status else None,

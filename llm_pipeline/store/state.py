@@ -6,6 +6,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import Session
 
 from llm_pipeline.store import catalogue
@@ -15,7 +16,7 @@ from llm_pipeline.store.schema_operations import gate_results
 from llm_pipeline.store.uploads import Upload
 
 # Gone, locked or full: the same call may succeed later. Any other DatabaseError will not.
-UNAVAILABLE = (OperationalError, InterfaceError)
+UNAVAILABLE = (OperationalError, InterfaceError, NoConnectionLeft)
 DatabaseError = DBAPIError
 
 

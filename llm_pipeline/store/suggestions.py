@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Recognition, Status
@@ -35,6 +35,17 @@ def waiting(session: Session, model_version: str, after_id: int, limit: int) -> 
     return [Waiting(*row) for row in session.execute(query)]
 
 
+def newest_waiting(session: Session, model_version: str) -> int | None:
+    """Return the highest id among the mappings that `waiting` finds, None if it finds none."""
+    m = mappings.c
+    query = select(func.max(m.id)).where(
+        m.status == Status.PENDING.value,
+        or_(m.model_version.is_(None), m.model_version != model_version),
+    )
+    newest: int | None = session.scalar(query)
+    return newest
+
+
 def save(session: Session, answers: Sequence[tuple[int, Recognition]], model_version: str) -> None:
     """Store the best candidate of each mapping, also where the recogniser abstains."""
     if not answers:
@@ -47,6 +58,11 @@ def save(session: Session, answers: Sequence[tuple[int, Recognition]], model_ver
         update(mappings)
         .where(mappings.c.id == bindparam("mapping"), mappings.c.status == Status.PENDING.value)
         .values(
+            version=mappings.c.version
+            + case(
+                (mappings.c.suggested_target_id.is_distinct_from(bindparam("suggested")), 1),
+                else_=0,
+            ),
             suggested_target_id=bindparam("suggested"),
             probability=bindparam("chance"),
             model_version=bindparam("model"),

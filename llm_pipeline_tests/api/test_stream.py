@@ -6,9 +6,12 @@ import time
 from typing import Any
 
 import httpx
+import pytest
 
 from llm_pipeline.config import Settings
-from llm_pipeline.store.engine import Engine
+from llm_pipeline.store import credentials
+from llm_pipeline.store.engine import Engine, transaction
+from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import Running, running
 
 STREAM = "/api/llm/stream-updates"
@@ -84,8 +87,30 @@ def test_many_streams_see_the_same_events_while_they_happen(server: Running) -> 
 
 
 def test_refuses_an_offset_that_is_none(client: httpx.Client) -> None:
-    assert client.get(STREAM, headers={"Last-Event-ID": "x"}).status_code == 422
     assert client.get(STREAM, params={"after": -1}).status_code == 422
+
+
+@pytest.mark.parametrize(("last", "begins"), [("x", 2), ("", 2), ("99999999999999999999", 4)])
+def test_an_unusable_last_event_id_does_not_end_an_event_source(
+    client: httpx.Client, last: str, begins: int
+) -> None:
+    submit(client, "BLUE BOTTLE")
+    headers = {"Last-Event-ID": last}
+    with client.stream("GET", STREAM, headers=headers, params={"after": 2}) as answer:
+        first = next(answer.iter_lines())
+    assert first.startswith(f": after offset {begins}")
+
+
+def test_a_revoked_token_ends_its_streams(
+    server: Running, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_pipeline.api.stream.CHECK_SECONDS", 0.1)
+    with server.client("viewer") as client, client.stream("GET", STREAM) as answer:
+        lines = answer.iter_lines()
+        assert next(lines).startswith(": after offset")
+        with transaction(engine) as session:
+            assert credentials.revoke(session, "viewer", now()) == 1
+        assert [line for line in lines if line.startswith("data")] == []
 
 
 def test_an_open_stream_ends_when_the_server_stops(settings: Settings, engine: Engine) -> None:

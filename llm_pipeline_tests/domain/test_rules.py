@@ -61,7 +61,12 @@ def test_the_loss_is_a_binomial_tail(pairs: tuple[int, int], loss: float) -> Non
 def test_a_first_model_needs_no_rival() -> None:
     verdict = beats(_scores(0.4), None, PairedAnswers(0, 0))
     assert verdict.promote
-    assert verdict.reason == "first model: 0.400 right on held-out rows"
+    assert verdict.reason == "first model: 0.400 right on 100 held-out texts"
+
+
+def test_a_first_model_that_nothing_could_test_says_so() -> None:
+    verdict = beats(Scores(0, 0.0, 0.0, 0.0, 0.0, 0.0), None, PairedAnswers(0, 0))
+    assert (verdict.promote, verdict.reason) == (True, "first model: not measured yet")
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,13 @@ def test_recognises_while_another_thread_teaches(texts: pd.DataFrame) -> None:
     assert len(answers) == 120
     assert {a.target for a in answers if a.text == "moon taxi 1"} <= {"taxi", "moon"}
     assert {a.target for a in answers if a.text == "lake hotel"} == {"hotel"}
+
+
+def test_a_text_approved_by_the_letter_is_answered_however_unsteady_labels_were() -> None:
+    flips = pd.DataFrame(
+        {"normalized": ["taxi"] * 60, "key": ["taxi"] * 60, "target": ["a", "b"] * 30}
+    )
+    fitted = Recognizer().fit(["taxi", "pizza"], ["b", "c"], history=flips)
+    (answer,) = fitted.recognize(["Taxi!"])
+    assert (answer.state, answer.target) == (State.MATCHED, "b")
+    assert answer.probability < 0.5

@@ -6,11 +6,12 @@ import pytest
 from llm_pipeline.domain.records import Action, Candidate, Recognition, State, Status
 from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
 from llm_pipeline.steps.review import Verdict, decide
+from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import catalogue, log, mappings, suggestions
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.mappings import StoredMapping
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import load_catalogue, merge
+from llm_pipeline_tests.factories import load_catalogue, merge, submission
 
 P, A, R, X = Status.PENDING, Status.APPROVED, Status.REJECTED, Status.RETIRED
 REFUSED = None
@@ -280,3 +281,15 @@ def test_decisions_are_only_added(database: Database, clock: Clock, act: Decide)
         assert now[:-1] == kept
         kept = now
     assert [decision["undoes"] for decision in kept] == [None, None, 2, None, 4]
+
+
+def test_a_proposal_that_came_since_must_be_seen_before_an_approval(
+    database: Database, clock: Clock
+) -> None:
+    load_catalogue(database, clock)
+    with database.begin() as session:
+        seen = submit(session, submission("NIGHT OWL"), "ann", clock())
+    with database.begin() as session:
+        submit(session, submission("NIGHT OWL", "GS"), "eve", clock())
+    with pytest.raises(Conflict, match="version 2"), database.begin() as session:
+        decide(session, seen.id, Verdict(Action.APPROVE, seen.version, "ann"), clock())
