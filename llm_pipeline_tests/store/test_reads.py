@@ -290,7 +290,7 @@ def test_agreement_compares_decisions_with_what_was_suggested(
         suggestions.save(session, answers, "7")
         decide(session, 1, Verdict(Action.APPROVE, 2, "ann"), clock())
         decide(session, 2, Verdict(Action.CORRECT, 2, "ann", "UBER"), clock())
-        decide(session, 3, Verdict(Action.SKIP, 1, "ann"), clock())
+        decide(session, 3, Verdict(Action.SKIP, 2, "ann"), clock())
         decide(session, 4, Verdict(Action.REJECT, 1, "ann"), clock())
         (found,) = activity.agreement(session)
     assert (found.model_version, found.decided, found.agreed) == ("7", 2, 1)
