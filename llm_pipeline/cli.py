@@ -3,25 +3,20 @@
 Exit codes: 0 done, 1 a check of `doctor` failed, 2 to 9 as drawn in `errors.py`, 130 interrupted.
 """
 
-import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from llm_pipeline import doctor as health
 from llm_pipeline import errors, loop, processes
 from llm_pipeline.config import Settings
-from llm_pipeline.domain.records import Recognition, Role, State, Status
+from llm_pipeline.domain.records import Role, Status
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.files import columns as file_columns
 from llm_pipeline.files import count_lines, read_rows
@@ -29,10 +24,10 @@ from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.ingest import Job, ingest_file
 from llm_pipeline.steps.load import load_targets, read_targets
 from llm_pipeline.steps.promote import promote as promote_version
-from llm_pipeline.steps.recognize import MEMORY_ONLY
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.store import credentials, models
 from llm_pipeline.store.engine import CANNOT_CONNECT
+from llm_pipeline.terminal import notes, out, print_lines, progress, show
 from llm_pipeline.up import prepare_dagster, sign_in_link
 from llm_pipeline.wiring import Parts, now
 
@@ -60,10 +55,6 @@ targets = typer.Typer(help="The catalogue.", no_args_is_help=True)
 users = typer.Typer(help="Who may do what.", no_args_is_help=True)
 app.add_typer(targets, name="targets")
 app.add_typer(users, name="users")
-
-# No markup: texts, targets and messages may hold brackets of their own.
-out = Console(markup=False)
-notes = Console(stderr=True, markup=False)
 
 FilePath = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="the file to read")]
 RoleOption = Annotated[Role, typer.Option(help="what the user may do")]
@@ -99,19 +90,6 @@ def _parts() -> Parts:
             "See LLM_PIPELINE_HOME and LLM_PIPELINE_DATABASE_URL"
         ) from error
     return parts
-
-
-@contextmanager
-def _progress(label: str, total: int) -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=notes) as bar:
-        bar.add_task(label, total=total)
-        yield bar
 
 
 @app.command()
@@ -167,7 +145,7 @@ def ingest(
     columns = Columns(text=text, target=target, time=time, amount=amount)
     job = Job(file, ACTOR, lands_as, columns, encoding=encoding)
     started = now()
-    with _progress(f"taking in {file.name}", max(count_lines(file) - 1, 1)) as bar:
+    with progress(f"taking in {file.name}", max(count_lines(file) - 1, 1)) as bar:
         done = ingest_file(
             parts.database, job, now, lambda rows: bar.update(bar.task_ids[0], completed=rows)
         )
@@ -196,47 +174,23 @@ def recognize(
     if not path.is_file():
         if path.suffix.lower() in (".csv", ".gz"):
             raise errors.InvalidInput(f"there is no file {text}")
-        _show(serving.recognize([text], top_k)[0], top_k)
+        show(serving.recognize([text], top_k)[0], top_k)
         return
     if column not in (header := file_columns(path, encoding)):
         raise errors.InvalidInput(f"{path.name} has no column {column!r}; it has {header}")
     batch: list[str] = []
-    with _progress(f"recognising {path.name}", max(count_lines(path) - 1, 1)) as bar:
+    with progress(f"recognising {path.name}", max(count_lines(path) - 1, 1)) as bar:
         for row in read_rows(path, encoding=encoding):
             if row.problem:
                 notes.print(f"line {row.line} is passed over: {row.problem}", soft_wrap=True)
                 continue
             batch.append(row.values[column])
             if len(batch) == BATCH:
-                _print_lines(serving.recognize(batch, top_k))
+                print_lines(serving.recognize(batch, top_k))
                 bar.advance(bar.task_ids[0], len(batch))
                 batch.clear()
-        _print_lines(serving.recognize(batch, top_k))
+        print_lines(serving.recognize(batch, top_k))
         bar.advance(bar.task_ids[0], len(batch))
-
-
-def _print_lines(answers: list[Recognition]) -> None:
-    for answer in answers:
-        line = {
-            "text": answer.text,
-            "state": answer.state,
-            "target": answer.target,
-            "probability": round(answer.probability, 4),
-            "model": answer.model_version,
-        }
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-def _show(answer: Recognition, top_k: int) -> None:
-    verdict = answer.target if answer.state is State.MATCHED else "unknown"
-    out.print(f"{verdict}  (probability {answer.probability:.3f}, model {answer.model_version})")
-    if answer.model_version == MEMORY_ONLY:
-        out.print("no model yet, approved texts alone are known: run `llm-pipeline train`")
-    table = Table("candidate", "probability", "evidence", "approved text it rests on")
-    for found in answer.candidates[:top_k]:
-        row = (found.target, f"{found.probability:.3f}", found.evidence, found.example or "")
-        table.add_row(*row)
-    out.print(table)
 
 
 @app.command()
