@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from sqlalchemy import bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Recognition, Status
@@ -25,8 +25,7 @@ def waiting(session: Session, model_version: str, after_id: int, limit: int) -> 
     query = (
         select(m.id, m.text)
         .where(
-            m.status == Status.PENDING.value,
-            or_(m.model_version.is_(None), m.model_version != model_version),
+            _unseen_by(model_version),
             m.id > after_id,
         )
         .order_by(m.id)
@@ -35,13 +34,18 @@ def waiting(session: Session, model_version: str, after_id: int, limit: int) -> 
     return [Waiting(*row) for row in session.execute(query)]
 
 
-def newest_waiting(session: Session, model_version: str) -> int | None:
-    """Return the highest id among the mappings that `waiting` finds, None if it finds none."""
+def _unseen_by(model_version: str) -> ColumnElement[bool]:
     m = mappings.c
-    query = select(func.max(m.id)).where(
+    return and_(
         m.status == Status.PENDING.value,
         or_(m.model_version.is_(None), m.model_version != model_version),
     )
+
+
+def newest_waiting(session: Session, model_version: str) -> int | None:
+    """Return the highest id among the mappings that `waiting` finds, None if it finds none."""
+    m = mappings.c
+    query = select(func.max(m.id)).where(_unseen_by(model_version))
     newest: int | None = session.scalar(query)
     return newest
 
