@@ -15,11 +15,14 @@ from rich.table import Table
 
 from llm_pipeline import doctor as health
 from llm_pipeline import errors, loop, processes
+from llm_pipeline.answer import answer_file, answer_text, names_a_file
+from llm_pipeline.batch import Job as BatchJob
+from llm_pipeline.batch import default_output
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Role, Status
 from llm_pipeline.domain.rows import Columns
-from llm_pipeline.files import columns as file_columns
-from llm_pipeline.files import count_lines, read_rows
+from llm_pipeline.doubts import show_doubts
+from llm_pipeline.files import count_lines
 from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.ingest import Job, ingest_file
 from llm_pipeline.steps.load import load_targets, read_targets
@@ -27,7 +30,7 @@ from llm_pipeline.steps.promote import promote as promote_version
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.store import credentials, models
 from llm_pipeline.store.engine import CANNOT_CONNECT
-from llm_pipeline.terminal import notes, out, print_lines, progress, show
+from llm_pipeline.terminal import notes, out, progress
 from llm_pipeline.up import prepare_dagster, sign_in_link
 from llm_pipeline.wiring import Parts, now
 
@@ -43,7 +46,6 @@ EXIT_CODES: dict[type[errors.PipelineError], int] = {
     errors.SetupError: 9,
 }
 ACTOR = "command line"
-BATCH = 10_000
 
 app = typer.Typer(
     help="From messy text to the entries of a catalogue you keep.",
@@ -163,34 +165,29 @@ def ingest(
 
 @app.command()
 def recognize(
-    text: Annotated[str, typer.Argument(help="a text, or the path of a CSV file")],
-    column: Annotated[str, typer.Option(help="column of the text in a file")] = "text",
-    top_k: Annotated[int, typer.Option(min=1, max=50, help="candidates to show")] = 5,
-    encoding: Annotated[str, typer.Option(help="encoding of the file")] = "utf-8-sig",
+    text: Annotated[str, typer.Argument(help="a text, or a file: .csv, .csv.gz or .parquet")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="where a file's answers go, of any of these kinds  [NAME.recognized.csv]"
+        ),
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="column of the text in a file")] = "text",
+    top_k: Annotated[int, typer.Option(min=1, max=50, help="candidates to give")] = 5,
+    encoding: Annotated[str, typer.Option(help="encoding of a CSV file")] = "utf-8-sig",
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="processes; 0: one a core, one for a small file")
+    ] = 0,
+    resume: Annotated[bool, typer.Option(help="go on where a batch broke off")] = False,
+    overwrite: Annotated[bool, typer.Option(help="replace an output that is there")] = False,
 ) -> None:
-    """Recognise a text, or a file as JSON lines. Example: llm-pipeline recognize cards.csv"""
-    serving = _parts().serving()
-    path = Path(text)
-    if not path.is_file():
-        if path.suffix.lower() in (".csv", ".gz"):
-            raise errors.InvalidInput(f"there is no file {text}")
-        show(serving.recognize([text], top_k)[0], top_k)
+    """Recognise a text, or every row of a file. Example: llm-pipeline recognize cards.csv"""
+    if not names_a_file(text):
+        answer_text(_parts(), text, top_k)
         return
-    if column not in (header := file_columns(path, encoding)):
-        raise errors.InvalidInput(f"{path.name} has no column {column!r}; it has {header}")
-    batch: list[str] = []
-    with progress(f"recognising {path.name}", max(count_lines(path) - 1, 1)) as bar:
-        for row in read_rows(path, encoding=encoding):
-            if row.problem:
-                notes.print(f"line {row.line} is passed over: {row.problem}", soft_wrap=True)
-                continue
-            batch.append(row.values[column])
-            if len(batch) == BATCH:
-                print_lines(serving.recognize(batch, top_k))
-                bar.advance(bar.task_ids[0], len(batch))
-                batch.clear()
-        print_lines(serving.recognize(batch, top_k))
-        bar.advance(bar.task_ids[0], len(batch))
+    path = Path(text)
+    job = BatchJob(path, output or default_output(path), text_column, top_k, encoding, workers)
+    answer_file(_parts(), job, resume=resume, overwrite=overwrite)
 
 
 @app.command()
@@ -216,6 +213,15 @@ def promote(
     with parts.begin() as session:
         promote_version(session, parts.registry, version, reason, ACTOR, now())
     out.print(f"model {version} is the champion")
+
+
+@app.command()
+def doubts(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="labels to show")] = 20,
+    look: Annotated[bool, typer.Option(help="look at every approved label again first")] = False,
+) -> None:
+    """Show approved labels that the rest speaks against. Example: llm-pipeline doubts --look"""
+    show_doubts(_parts(), limit, ACTOR, look=look)
 
 
 @app.command()

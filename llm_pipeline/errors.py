@@ -10,6 +10,7 @@ PipelineError
 ├── GateFailed            a quality gate holds what comes after it  HTTP 409, exit 6
 ├── NothingToLearn        too few approved mappings to train on     HTTP 409, exit 7
 ├── ModelUnavailable      a saved model cannot be read              HTTP 503, exit 8
+│   └── ModelOutdated     it was saved by another version
 └── SetupError            ports, folders or settings are wrong      HTTP 500, exit 9
 
 Each message names the bad value and what to do about it. `api/errors.py` maps the tree to HTTP,
@@ -62,6 +63,10 @@ class NothingToLearn(PipelineError):
 
 class ModelUnavailable(PipelineError):
     """A saved model is missing or damaged."""
+
+
+class ModelOutdated(ModelUnavailable):
+    """A saved model is of a format that this version does not read."""
 
 
 class SetupError(PipelineError):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from llm_pipeline.domain.text import storage_problem
 from llm_pipeline.errors import InvalidInput
@@ -55,14 +55,36 @@ def digest(path: Path, *purpose: str) -> str:
 
 def columns(path: Path, encoding: str = "utf-8-sig") -> list[str]:
     """Return the header of a delimited file; InvalidInput if there is none to work with."""
+    return layout(path, encoding)[1]
+
+
+def layout(path: Path, encoding: str = "utf-8-sig") -> tuple[str, list[str]]:
+    """Return the delimiter and the header of a file; InvalidInput if there is none."""
     try:
         with _open(path, encoding) as file:
-            return _header(path, file)[1]
+            return _header(path, file)
     except UNREADABLE as error:
         raise InvalidInput(f"{path.name} cannot be read: {_said(error)}") from error
 
 
 def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> Iterator[FileRow]:
+    """Yield the data rows of a CSV file (`.gz` too) from the one after `after_row`; `read_cells`
+    says how."""
+    names = columns(path, encoding)
+    for row, line, values, problem in read_cells(path, after_row, encoding):
+        yield FileRow(row, line, _named(values, names), problem)
+
+
+class Cells(NamedTuple):
+    """A row as `FileRow`, without the names of its columns: three times as fast to read."""
+
+    row: int
+    line: int
+    values: list[str]
+    problem: str
+
+
+def read_cells(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> Iterator[Cells]:
     """Yield the data rows of a CSV file (`.gz` too) from the one after `after_row`.
 
     The delimiter is the one of `, ; TAB |` that the header holds most of. Ragged rows, over-long
@@ -89,7 +111,7 @@ def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> It
             if values or problem:
                 row += 1
                 if row > after_row:
-                    yield FileRow(row, lines.first, _named(values, names), problem)
+                    yield Cells(row, lines.first, values, problem)
             lines.end_row()
 
 

@@ -1,22 +1,31 @@
-"""MLflow's only home: training runs, the registered model, its aliases and its bundles.
+"""MLflow's home, with `runs`: training runs, the registered model, its aliases and its bundles.
 
 `mlflow` costs three seconds to import and is imported inside functions. Everything goes through
 `MlflowClient` with explicit addresses: the fluent functions keep tracking address and active run in
 process-wide state, which two registries or two threads would share.
 """
 
-import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from llm_pipeline.errors import ModelUnavailable
+from llm_pipeline.runs import (
+    TrainingRecord,
+    VariantRecord,
+    log_dataset,
+    log_files,
+    log_model,
+    log_numbers,
+    log_tables,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,24 +35,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-_PACKAGE = Path(__file__).parent
-_PYTHON_MODEL = _PACKAGE / "model" / "pyfunc.py"
-# Passed explicitly: inferring them starts a process that loads the model and takes 15-22 s.
-_REQUIREMENTS = ("mlflow", "numpy", "scipy", "pandas", "scikit-learn")
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What is kept of one training; `tags` carry `as_of`, the reason and the like."""
-
-    params: Mapping[str, str | int | float | bool]
-    metrics: Mapping[str, float]
-    bundle: Path
-    dataset_name: str
-    dataset_digest: str
-    examples: list[str]
-    tags: Mapping[str, str] = field(default_factory=dict)
-    plots: list[Path] = field(default_factory=list)
+EVALUATION = "evaluation"  # the folder of an evaluation's tables and plots in a run
 
 
 @dataclass(frozen=True)
@@ -86,12 +78,31 @@ class Registry:
         self.ui_url = ui_url
 
     def log_training(self, record: TrainingRecord) -> RegisteredModel:
-        """Keep a training as a run, register its model and make it the challenger."""
+        """Keep a training as a run, its variants as nested runs; register its model as challenger.
+
+        The nested runs have the metrics of their parent by the same names: MLflow compares them.
+        """
         with self._told("log a training"), self._run(record.tags) as run_id:
             self._log_facts(run_id, record)
-            version = self._register(run_id, self._log_model(run_id, record), record.tags)
+            for variant in record.variants:
+                self._log_variant(run_id, record, variant)
+            logged = log_model(self._client, run_id, self.model_name, record)
+            version = self._register(run_id, logged, record.tags)
             self._client.set_registered_model_alias(self.model_name, CHALLENGER, version)
         return RegisteredModel(version, run_id)
+
+    def log_evaluation(
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        tables: Mapping[str, pd.DataFrame],
+        plots: Sequence[Path],
+    ) -> None:
+        """Add to the run of a training what an evaluation found; once more replaces it."""
+        with self._told(f"log the evaluation of run {run_id!r}"):
+            log_numbers(self._client, run_id, metrics)
+            log_tables(self._client, run_id, tables, EVALUATION)
+            log_files(self._client, run_id, plots, EVALUATION)
 
     def champion(self) -> str | None:
         return self.aliases().get(CHAMPION)
@@ -190,44 +201,17 @@ class Registry:
         return str(self._client.create_experiment(self.experiment, artifact_location=place))
 
     def _log_facts(self, run_id: str, record: TrainingRecord) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+        log_numbers(self._client, run_id, record.metrics, record.params)
+        log_dataset(self._client, run_id, record)
+        log_files(self._client, run_id, record.plots, "plots")
 
-        params = [Param(key, str(value)) for key, value in record.params.items()]
-        now = int(datetime.now(UTC).timestamp() * 1000)
-        metrics = [Metric(name, float(value), now, 0) for name, value in record.metrics.items()]
-        self._client.log_batch(run_id, metrics, params)
-        # The digest names the rows; MLflow's own hashing and profiling costs seconds.
-        source = json.dumps({"tags": dict(record.tags)})
-        rows = Dataset(record.dataset_name, record.dataset_digest, "code", source)
-        used = DatasetInput(rows, [InputTag("mlflow.data.context", "training")])
-        self._client.log_inputs(run_id, [used])
-        for plot in record.plots:
-            self._client.log_artifact(run_id, str(plot), "plots")
+    def _log_variant(self, parent: str, record: TrainingRecord, variant: VariantRecord) -> None:
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-    def _log_model(self, run_id: str, record: TrainingRecord) -> "LoggedModel":
-        """Keep code and bundle as a logged model of the run."""
-        from mlflow.entities import LoggedModelOutput
-        from mlflow.models import Model
-        from mlflow.pyfunc import save_model
-
-        experiment = self._experiment_id()
-        made = self._client.create_logged_model(experiment, self.model_name, source_run_id=run_id)
-        model_id = str(made.model_id)
-        with tempfile.TemporaryDirectory() as parent:
-            folder = Path(parent) / "model"
-            save_model(
-                folder,
-                python_model=str(_PYTHON_MODEL),
-                artifacts={"bundle": str(record.bundle)},
-                code_paths=[str(_PACKAGE)],
-                pip_requirements=[f"{name}=={installed_version(name)}" for name in _REQUIREMENTS],
-                input_example=record.examples,
-                mlflow_model=Model(run_id=run_id, model_id=model_id),
-            )
-            self._client.log_model_artifacts(model_id, str(folder))
-        self._client.finalize_logged_model(model_id, "READY")
-        self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-        return made
+        own = {MLFLOW_PARENT_RUN_ID: parent, MLFLOW_RUN_NAME: variant.name, "variant": variant.name}
+        with self._run({**record.tags, **own}) as run_id:
+            log_numbers(self._client, run_id, variant.metrics, variant.params)
+            log_dataset(self._client, run_id, record)
 
     def _registered(self) -> "StoredModel | None":
         return next(

@@ -1,13 +1,20 @@
-"""How the command line looks: consoles, progress, and answers as lines or as a table."""
+"""How the command line looks: consoles, progress, and an answer as a table."""
 
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from llm_pipeline.domain.records import Recognition, State
 from llm_pipeline.steps.recognize import MEMORY_ONLY
@@ -17,31 +24,26 @@ out = Console(markup=False)
 notes = Console(stderr=True, markup=False)
 
 
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} rows/s" if speed else "")
+
+
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Progress]:
-    """Show a bar on stderr while a block runs; its task is `task_ids[0]`."""
+    """Show rows done, rows a second and the time left on stderr while a block runs, if that is a
+    terminal; the task is `task_ids[0]`."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        _Speed(),
+        TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=notes) as bar:
+    with Progress(*columns, console=notes, disable=not notes.is_terminal) as bar:
         bar.add_task(label, total=total)
         yield bar
-
-
-def print_lines(answers: list[Recognition]) -> None:
-    """Write answers as JSON, one a line."""
-    for answer in answers:
-        line = {
-            "text": answer.text,
-            "state": answer.state,
-            "target": answer.target,
-            "probability": round(answer.probability, 4),
-            "model": answer.model_version,
-        }
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def show(answer: Recognition, top_k: int) -> None:

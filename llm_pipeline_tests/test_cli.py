@@ -1,5 +1,6 @@
 """The command line as its user types it."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -43,14 +44,20 @@ def test_an_unknown_text_is_called_unknown(learned: Run) -> None:
     assert learned("recognize", "東京電力").output.startswith("unknown")
 
 
-def test_a_file_is_answered_as_json_lines_in_order(learned: Run, tmp_path: Path) -> None:
-    texts = write_csv(tmp_path / "new.csv", ("text",), [["UBER TRIP OSLO CA"], ["東京電力"]])
-    lines = [
-        json.loads(line)
-        for line in learned("recognize", texts).output.splitlines()
-        if line.startswith("{")
-    ]
-    assert [line["target"] for line in lines] == ["UBER", None]
+def test_a_file_is_answered_into_a_file_beside_it(learned: Run, tmp_path: Path) -> None:
+    rows = [["UBER TRIP OSLO CA"], ["東京電力"], [""]]
+    texts = write_csv(tmp_path / "new.csv", ("merchant",), rows)
+    told = learned("recognize", texts, "--text-column", "merchant", "--top-k", "2").output
+    assert "3 rows in" in told
+    assert "1 matched, 1 no match, 1 not attempted" in told
+    with (tmp_path / "new.recognized.csv").open(encoding="utf-8", newline="") as file:
+        answers = list(csv.DictReader(file))
+    assert [row["target"] for row in answers] == ["UBER", "", ""]
+    assert len(json.loads(answers[1]["candidates"])) <= 2
+
+
+def test_a_name_longer_than_any_file_is_a_text(learned: Run) -> None:
+    assert learned("recognize", "UBER TRIP " * 100).exit_code == 0
 
 
 def test_the_same_file_twice_adds_nothing_and_says_so(learned: Run, tmp_path: Path) -> None:
@@ -101,6 +108,9 @@ def test_tokens_links_and_their_end(run: Run) -> None:
         (["ingest", "{empty}"], 2, "is empty"),
         (["ingest", "{other}"], 2, "has no column 'text'"),
         (["targets", "load", "{other}"], 2, "has no column 'key'"),
+        (["recognize", "{other}"], 2, "has no column 'text'"),
+        (["recognize", "missing.csv"], 2, "there is no file missing.csv"),
+        (["recognize", "{odd}"], 2, "ends in none of .csv, .csv.gz, .parquet"),
     ],
 )
 def test_errors_are_one_line_and_an_exit_code(
@@ -114,7 +124,8 @@ def test_errors_are_one_line_and_an_exit_code(
 ) -> None:
     (tmp_path / "empty.csv").touch()
     write_csv(tmp_path / "other.csv", ("merchant",), [["x"]])
-    files = {"empty": tmp_path / "empty.csv", "other": tmp_path / "other.csv"}
+    (tmp_path / "odd.txt").touch()
+    files = {path.stem: path for path in tmp_path.glob("*.*")}
     monkeypatch.setattr("sys.argv", ["llm-pipeline", *(word.format(**files) for word in words)])
 
     with pytest.raises(SystemExit) as ended:

@@ -22,6 +22,7 @@ COMMANDS = [
     "recognize",
     "train",
     "promote",
+    "doubts",
     "report",
     "doctor",
     "users token",

@@ -1,14 +1,19 @@
 """A real MLflow on a temporary SQLite file, and a real recogniser of 60 texts."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.model import bundle
 from llm_pipeline.model.recognizer import Recognizer
-from llm_pipeline.registry import Registry, TrainingRecord
+from llm_pipeline.registry import Registry
+from llm_pipeline.runs import TrainingRecord, VariantRecord
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -45,7 +50,24 @@ def record(tmp_path: Path, recognizer: Recognizer) -> TrainingRecord:
         dataset_name="approved_mappings",
         dataset_digest="9f2c",
         examples=["AMZN MKTP US 4"],
+        variants=[
+            VariantRecord("linear", {"C": 0.3}, {"accuracy": 0.9, "ece": 0.02}),
+            VariantRecord("retrieval", {"C": 0.3}, {"accuracy": 0.8, "ece": 0.04}),
+        ],
     )
+
+
+@contextmanager
+def _process_wide(registry: Registry) -> Iterator[None]:
+    """What is read by MLflow's own functions, as a person would read it."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(registry.tracking_uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def _run(registry: Registry, run_id: str) -> Any:
@@ -75,18 +97,67 @@ def test_a_training_becomes_a_run_and_the_challenger(
     assert (Path(run.info.artifact_uri.removeprefix("file://")) / "plots" / "curve.svg").is_file()
 
 
+def _nested(registry: Registry, parent: str) -> dict[str, Any]:
+    from mlflow import MlflowClient
+
+    asked = f"tags.mlflow.parentRunId = '{parent}'"
+    found = MlflowClient(registry.tracking_uri).search_runs(["1"], asked)
+    return {run.info.run_name: run for run in found}
+
+
+def test_variants_are_nested_runs_that_compare_by_the_same_names(
+    registry: Registry, record: TrainingRecord
+) -> None:
+    made = registry.log_training(record)
+    nested = _nested(registry, made.run_id)
+    assert set(nested) == {"linear", "retrieval"}
+    assert nested["retrieval"].data.metrics == {"accuracy": 0.8, "ece": 0.04}
+    assert nested["retrieval"].data.params == {"C": "0.3"}
+    assert nested["retrieval"].data.tags["variant"] == "retrieval"
+    assert nested["retrieval"].data.tags["as_of"] == "45"
+    for run in nested.values():
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics.keys() == _run(registry, made.run_id).data.metrics.keys()
+        assert [used.dataset.digest for used in run.inputs.dataset_inputs] == ["9f2c"]
+    assert [version.run_id for version in registry.versions()] == [made.run_id]
+
+
+def test_an_evaluation_is_added_to_the_run_and_replaced_by_the_next(
+    registry: Registry, record: TrainingRecord, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    made, client = registry.log_training(record), MlflowClient(registry.tracking_uri)
+    plot = tmp_path / "reliability.svg"
+    plot.write_text("<svg/>", encoding="utf-8")
+    tables = {"slices": pd.DataFrame({"slice": ["Latin"], "weak": [True]})}
+    for accuracy in (0.7, 0.8):
+        registry.log_evaluation(made.run_id, {"progressive_accuracy": accuracy}, tables, [plot])
+    run = _run(registry, made.run_id)
+    assert run.data.metrics == {"accuracy": 0.9, "ece": 0.02, "progressive_accuracy": 0.8}
+    assert run.info.status == "FINISHED"
+    found = [file.path for file in client.list_artifacts(made.run_id, "evaluation")]
+    assert found == ["evaluation/reliability.svg", "evaluation/slices.json"]
+    shown = json.loads(run.data.tags["mlflow.loggedArtifacts"])
+    assert shown == [{"path": "evaluation/slices.json", "type": "table"}]
+    with _process_wide(registry):
+        loaded = client.load_table("1", "evaluation/slices.json", run_ids=[made.run_id])
+    assert loaded.to_dict("records") == [{"slice": "Latin", "weak": True}]
+
+
+def test_an_evaluation_of_a_run_that_is_not_there_is_told(registry: Registry) -> None:
+    with pytest.raises(ModelUnavailable, match="log the evaluation of run 'abc'"):
+        registry.log_evaluation("abc", {"a": 1.0}, {}, [])
+
+
 def test_the_champion_answers_through_plain_mlflow(
     registry: Registry, record: TrainingRecord
 ) -> None:
     import mlflow
 
     registry.promote(registry.log_training(record).version, "first model")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(registry.tracking_uri)
-    try:
+    with _process_wide(registry):
         model = mlflow.pyfunc.load_model("models:/recognizer@champion")
-    finally:
-        mlflow.set_tracking_uri(before)
     assert model.predict(["amzn mktp us 99"])[0]["target"] == "AMZN"
     assert model.metadata.signature.inputs.to_dict() == [{"type": "string", "required": True}]
 

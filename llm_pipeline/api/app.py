@@ -12,7 +12,19 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from llm_pipeline.api import auth, center, errors, health, ml, site, state, stream, targets, uploads
+from llm_pipeline.api import (
+    auth,
+    center,
+    errors,
+    health,
+    label_errors,
+    ml,
+    site,
+    state,
+    stream,
+    targets,
+    uploads,
+)
 from llm_pipeline.api.deps import Services
 from llm_pipeline.api.edge import BodyLimit, HardenedHeaders
 from llm_pipeline.api.errors import Problem
@@ -27,6 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     targets.router,
     uploads.router,
     ml.router,
+    label_errors.router,
     state.router,
     stream.router,
 )

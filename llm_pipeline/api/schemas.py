@@ -55,12 +55,14 @@ class Texts(Incoming):
 
 
 class CandidateOut(BaseModel):
-    """A possible target; `evidence` is exact, key or model."""
+    """A possible target; `evidence` is exact or key, or those of model, neighbour and name that
+    spoke for it; `examples` are the nearest approved texts that mean it, in an explanation."""
 
     target: str
     probability: float
     evidence: str
     example: str | None
+    examples: list[str] = []
 
 
 class RecognitionOut(BaseModel):
@@ -85,6 +87,7 @@ class RecognitionOut(BaseModel):
                     probability=one.probability,
                     evidence=one.evidence,
                     example=one.example if explain else None,
+                    examples=list(one.examples),
                 )
                 for one in answer.candidates
             ],

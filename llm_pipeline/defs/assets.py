@@ -6,6 +6,8 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import counted, table
+from llm_pipeline.steps.evaluate import evaluate_model
+from llm_pipeline.steps.find_errors import find_errors
 from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.prepare import prepare as freeze
 from llm_pipeline.steps.promote import compare, settle
@@ -13,6 +15,7 @@ from llm_pipeline.steps.recognize import recognize_waiting
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.steps.train import train
 from llm_pipeline.store import activity, log, mappings, suggestions, training
+from llm_pipeline.store import label_errors as doubted
 from llm_pipeline.store.quality import Report
 from llm_pipeline.wiring import now
 
@@ -121,6 +124,36 @@ def champion_model(pipeline: Pipeline) -> MaterializeResult[Any]:
     )
 
 
+# After the champion is chosen, and last of what is ready then: nobody waits for it.
+@asset(
+    group_name="ml",
+    deps=[trained_model, champion_model],
+    kinds={"scikitlearn", "mlflow"},
+    op_tags={"dagster/priority": "-1"},
+)
+def model_evaluation(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """How the newest model's way of learning would have answered the stream, and where it is weak:
+    each labelled row answered before it was learned."""
+    parts = pipeline.parts
+    report = evaluate_model(parts.database, parts.registry, parts.load_model, ACTOR, now)
+    content = report.content
+    shown = {name: round(value, 4) for name, value in content["metrics"].items()}
+    run_url = parts.registry.run_url(content["run_id"]) or ""
+    weak = [line for line in content["slices"] if line["weak"]]
+    return _reported(
+        report,
+        {
+            "version": content["model_version"],
+            "mlflow_run": MetadataValue.url(run_url),
+            "weak_slices": table(weak),
+            "slices": table(content["slices"]),
+            "worst_targets": table(content["targets"]),
+            "surest_wrong_answers": table(content["surest_wrong"]),
+            **shown,
+        },
+    )
+
+
 @asset(group_name="data", deps=[submissions, approved_mappings, training_set], kinds={"table"})
 def quality_report(pipeline: Pipeline) -> MaterializeResult[Any]:
     """What the gates say, in one verdict."""
@@ -153,6 +186,23 @@ def insights(pipeline: Pipeline) -> MaterializeResult[Any]:
     return _reported(report, {"weeks": table(report.content["weeks"][-26:])})
 
 
+@asset(group_name="data", deps=[training_set], kinds={"scikitlearn"})
+def label_errors(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """Approved labels that disagree with what all the others teach, for review."""
+    found = find_errors(pipeline.parts.database, ACTOR, now)
+    with pipeline.parts.read() as session:
+        surest = doubted.page(session, None, 20)
+    shown = ("text", "target", "suggested_target", "score", "reason")
+    return MaterializeResult(
+        metadata={
+            "as_of": found.as_of,
+            "texts": found.texts,
+            "doubted": found.doubted,
+            "surest": table([{name: getattr(one, name) for name in shown} for one in surest]),
+        }
+    )
+
+
 def _reported(report: Report, more: dict[str, Any]) -> MaterializeResult[Any]:
     return MaterializeResult(
         metadata={"verdict": report.verdict, "as_of": report.as_of, "report": report.id, **more}
@@ -166,7 +216,9 @@ ASSETS: list[AssetsDefinition] = [
     training_set,
     trained_model,
     champion_model,
+    model_evaluation,
     quality_report,
     performance_report,
     insights,
+    label_errors,
 ]

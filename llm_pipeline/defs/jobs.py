@@ -21,7 +21,12 @@ recognition_job = define_asset_job(
 learning_job = define_asset_job(
     "learning",
     AssetSelection.assets(
-        "approved_mappings", "training_set", "trained_model", "champion_model", "performance_report"
+        "approved_mappings",
+        "training_set",
+        "trained_model",
+        "champion_model",
+        "performance_report",
+        "model_evaluation",
     ),
     description="Learn from the approved mappings and promote the result if it is better.",
     tags=ALONE,
@@ -34,7 +39,14 @@ report_job = define_asset_job(
     config=QUIET,
 )
 
-JOBS = [recognition_job, learning_job, report_job]
+label_audit_job = define_asset_job(
+    "label_audit",
+    AssetSelection.assets("label_errors"),
+    description="Look for approved labels that are probably wrong.",
+    config=QUIET,
+)
+
+JOBS = [recognition_job, learning_job, report_job, label_audit_job]
 
 SCHEDULES = [
     ScheduleDefinition(
@@ -48,6 +60,12 @@ SCHEDULES = [
         name="hourly_reports",
         job=report_job,
         cron_schedule="5 * * * *",
+        default_status=DefaultScheduleStatus.RUNNING,
+    ),
+    ScheduleDefinition(
+        name="weekly_label_audit",
+        job=label_audit_job,
+        cron_schedule="0 5 * * 0",
         default_status=DefaultScheduleStatus.RUNNING,
     ),
 ]

@@ -186,6 +186,26 @@ class ModelRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LabelsDoubted(Event):
+    """Approved mappings at `as_of` were compared with what all others teach; `doubted` of them
+    are listed for review."""
+
+    name: ClassVar[str] = "labels:doubted"
+    as_of: int
+    texts: int
+    doubted: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelUpheld(Event):
+    """A person said that a doubted label is right."""
+
+    name: ClassVar[str] = "label:upheld"
+    mapping_id: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRaised(Event):
     """Something needs a person."""
 

@@ -85,13 +85,19 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One possible answer. `evidence` names what spoke for it: `exact`, `key` or `model`;
-    `example` is the approved text it rests on, where memory answered."""
+    """One possible answer.
+
+    `evidence` names what spoke for it: `exact` or `key` where memory answered, else those of
+    `model`, `neighbour` and `name` that did, joined by ` + `. `example` is the approved text or the
+    catalogue's name it rests on; `examples` are the nearest approved texts that mean it, given when
+    an explanation was asked for.
+    """
 
     target: str
     probability: float
     evidence: str
     example: str | None = None
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

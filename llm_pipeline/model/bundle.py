@@ -1,44 +1,62 @@
 """A recogniser as two plain files: `arrays.npz` and `recognizer.json`; nothing is unpickled.
 
-The weights are float16, which holds them exactly (see `LinearModel.weights_`): a loaded recogniser
-gives the answers of the saved one.
+Weights and rows are float16, which holds them exactly: a loaded recogniser gives the answers of the
+saved one. An imported model may be made to harm: what does not fit raises `ModelUnavailable` here,
+before anything is recognised with it.
 """
 
 import json
-import zipfile
-import zlib
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
-from llm_pipeline.errors import ModelUnavailable
-from llm_pipeline.model.linear import LinearModel, restore_vectorizer
-from llm_pipeline.model.memory import Entry, Memory
-from llm_pipeline.model.recognizer import PRIOR_SHARE, Recognizer
+from llm_pipeline.errors import ModelOutdated, ModelUnavailable
+from llm_pipeline.model import archive
+from llm_pipeline.model.archive import Arrays
+from llm_pipeline.model.calibration import Logistic
+from llm_pipeline.model.features import BITS, Ngrams
+from llm_pipeline.model.linear import VIEWS as LINEAR_VIEWS
+from llm_pipeline.model.linear import LinearModel, untested
+from llm_pipeline.model.memory import Entry, Memory, restored
+from llm_pipeline.model.neighbours import VIEWS
+from llm_pipeline.model.recognizer import Recognizer
+from llm_pipeline.model.sources import Approved, CatalogueNames
+from llm_pipeline.model.stacking import PRIOR_NAME, PRIOR_NEIGHBOUR, UNFITTED, Stacking
+from llm_pipeline.model.trust import PRIOR_EXACT, PRIOR_KEY, Trust
 
-FORMAT = 1  # raise it when normalize() or group_key() change: normalised texts are stored
+FORMAT = 2  # raise it when normalize(), group_key() or the hashing of n-grams change
 ARRAYS = "arrays.npz"
 DESCRIPTION = "recognizer.json"
+MOST_THREADS = 1024
+
+# Texts may hold half a surrogate pair, which plain UTF-8 does not take.
+_HALVES = "surrogatepass"
+_CALIBRATION = {
+    "linear": untested(),
+    "neighbour": PRIOR_NEIGHBOUR,
+    "name": PRIOR_NAME,
+    "stacked": UNFITTED,
+    "exact": PRIOR_EXACT,
+    "key": PRIOR_KEY,
+}
 
 
 def save(recognizer: Recognizer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    linear = recognizer.linear_
-    np.savez_compressed(
-        folder / ARRAYS,
-        weights=linear.weights_.astype(np.float16),
-        intercept=linear.intercept_,
-        idf=linear.vectorizer_.idf_ if linear.vectorizer_ else np.zeros(0, np.float32),
-    )
-    description = json.dumps(_described(recognizer), ensure_ascii=False, separators=(",", ":"))
-    (folder / DESCRIPTION).write_text(description, encoding="utf-8")
+    description, arrays = _described(recognizer)
+    description["sha256"] = archive.write(folder / ARRAYS, arrays)
+    text = json.dumps(description, ensure_ascii=False, separators=(",", ":"))
+    (folder / DESCRIPTION).write_text(text, encoding="utf-8", errors=_HALVES)
 
 
 def load(folder: Path) -> Recognizer:
     """Read what `save` wrote; a missing or damaged file raises `ModelUnavailable`."""
     description = _read_description(folder / DESCRIPTION)
-    arrays = _read_arrays(folder / ARRAYS)
+    arrays = archive.read(folder / ARRAYS, description.get("sha256"))
     try:
         return _rebuilt(description, arrays)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -48,94 +66,235 @@ def load(folder: Path) -> Recognizer:
         ) from error
 
 
-def _described(recognizer: Recognizer) -> dict[str, Any]:
-    linear = recognizer.linear_
-    entries = recognizer.memory_.entries()
-    targets = {entry.target: None for _, entry in entries}
-    places = {target: place for place, target in enumerate(targets)}
-    return {
+def _described(recognizer: Recognizer) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    linear, stacking, trust = recognizer.linear_, recognizer.stacking_, recognizer.trust_
+    approved, names = recognizer.approved_, recognizer.names_
+    memory, documents = _described_memory(recognizer.memory_, approved)
+    description = {
         "format": FORMAT,
         "params": recognizer.get_params(),
-        "classes": linear.classes_.tolist(),
-        "calibration": linear.calibration_,
-        "terms": linear.vectorizer_.get_feature_names_out().tolist() if linear.vectorizer_ else [],
-        "memory_probability": recognizer.memory_probability_,
-        "memory": {
-            "targets": list(targets),
-            "normalized": [normalized for normalized, _ in entries],
-            "texts": [entry.text for _, entry in entries],
-            "target": [places[entry.target] for _, entry in entries],
+        "classes": recognizer.classes_.tolist(),
+        "linear_classes": linear.classes_.tolist(),
+        "serves": stacking.serves,
+        "calibration": {
+            "linear": _logistic(linear.calibration_),
+            "neighbour": _logistic(stacking.neighbour),
+            "name": _logistic(stacking.name),
+            "stacked": _logistic(stacking.stacked),
+            "exact": _logistic(trust.exact),
+            "key": _logistic(trust.key),
         },
+        "memory": memory,
+        "names": {
+            "texts": names.texts,
+            "normalized": names.normalized,
+            "holders": [list(holders) for holders in names.holders],
+        },
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "weights": linear.weights_.astype(np.float16),
+        "intercept": linear.intercept_,
+        **_ngrams("linear", linear.ngrams_),
+        **_ngrams("ngrams", recognizer.ngrams_),
+        **_rows("approved", approved.index.rows()[documents]),
+        **_rows("names", names.index.rows()),
+    }
+    return description, arrays
+
+
+def _described_memory(
+    memory: Memory, approved: Approved
+) -> tuple[dict[str, Any], npt.NDArray[np.intp]]:
+    """Return texts and keys as columns, and the documents of the keys that are still known."""
+    entries, latest = memory.entries(), dict(memory.latest)
+    targets = {entry.target: None for _, entry in entries}
+    places = {target: place for place, target in enumerate(targets)}
+    by_text = {entry.text: place for place, (_, entry) in enumerate(entries)}
+    kept = [place for place, key in enumerate(approved.keys) if key in latest]
+    keys = [approved.keys[place] for place in kept]
+    described = {
+        "targets": list(targets),
+        "normalized": [normalized for normalized, _ in entries],
+        "texts": [entry.text for _, entry in entries],
+        "target": [places[entry.target] for _, entry in entries],
+        "seen": [entry.seen for _, entry in entries],
+        "changes": [entry.changes for _, entry in entries],
+        "keys": keys,
+        "key_text": [by_text[latest[key].text] for key in keys],
+        "key_seen": [latest[key].seen for key in keys],
+        "key_changes": [latest[key].changes for key in keys],
+    }
+    return described, np.array(kept, dtype=np.intp)
+
+
+def _ngrams(name: str, ngrams: Ngrams) -> dict[str, npt.NDArray[Any]]:
+    return {f"{name}_columns": ngrams.columns_, f"{name}_idf": ngrams.idf_}
+
+
+def _rows(name: str, rows: csr_matrix) -> dict[str, npt.NDArray[Any]]:
+    return {
+        f"{name}_data": rows.data.astype(np.float16),
+        f"{name}_indices": rows.indices,
+        f"{name}_pointers": rows.indptr,
     }
 
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        description = json.loads(path.read_text(encoding="utf-8", errors=_HALVES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise archive.unreadable(path, error) from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelUnavailable(
+        raise ModelOutdated(
             f"{path} is not of format {FORMAT}, the one this version reads; train a new model"
         )
     return description
 
 
-def _read_arrays(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return {name: stored[name] for name in ("weights", "intercept", "idf")}
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> ModelUnavailable:
-    return ModelUnavailable(
-        f"{path} is missing or damaged ({error}); roll back to another version, or train a new one"
-    )
-
-
-def _rebuilt(description: dict[str, Any], arrays: dict[str, Any]) -> Recognizer:
-    params = description["params"] | {"ngram_range": tuple(description["params"]["ngram_range"])}
-    recognizer = Recognizer(**params)
+def _rebuilt(description: dict[str, Any], arrays: Arrays) -> Recognizer:
+    recognizer = Recognizer(**_params(**description["params"]))
+    _check_kinds(arrays)
+    stored = description["calibration"]
+    calibration = {name: _restored(stored[name], like) for name, like in _CALIBRATION.items()}
+    recognizer.trust_ = Trust(calibration["exact"], calibration["key"])
+    recognizer.classes_ = np.array(_column(description["classes"]), dtype=object)
+    recognizer.ngrams_ = _restored_ngrams(Ngrams(VIEWS, balanced=True), "ngrams", arrays)
     recognizer.memory_ = _memory(**description["memory"])
-    recognizer.memory_probability_ = {
-        evidence: float(description["memory_probability"][evidence]) for evidence in PRIOR_SHARE
-    }
-    recognizer.linear_ = _linear(recognizer, description, arrays)
-    recognizer.classes_ = recognizer.linear_.classes_
+    recognizer.approved_ = Approved(recognizer.ngrams_, recognizer.memory_)
+    recognizer.approved_.restore(
+        description["memory"]["keys"], _restored_rows("approved", arrays, recognizer.ngrams_)
+    )
+    recognizer.names_ = CatalogueNames(recognizer.ngrams_)
+    names = _restored_rows("names", arrays, recognizer.ngrams_)
+    _names(recognizer.names_, **description["names"], rows=names)
+    recognizer.linear_ = _linear(recognizer, description["linear_classes"], arrays)
+    recognizer.linear_.calibration_ = calibration["linear"]
+    recognizer.stacking_ = Stacking(
+        recognizer.linear_,
+        recognizer.approved_,
+        recognizer.names_,
+        description["serves"],
+        calibration["neighbour"],
+        calibration["name"],
+        calibration["stacked"],
+        recognizer.n_jobs,
+    )
+    if description["serves"] not in recognizer.stacking_.ways:
+        raise ValueError(f"it answers by {description['serves']!r}, which it does not hold")
     return recognizer
 
 
 def _memory(
-    targets: list[str], normalized: list[str], texts: list[str], target: list[int]
+    *,
+    targets: list[str],
+    normalized: list[str],
+    texts: list[str],
+    target: list[int],
+    seen: list[int],
+    changes: list[int],
+    keys: list[str],
+    key_text: list[int],
+    key_seen: list[int],
+    key_changes: list[int],
 ) -> Memory:
-    memory = Memory()
-    for form, text, place in zip(normalized, texts, target, strict=True):
-        memory.restore(form, Entry(targets[place], text))
-    return memory
+    for words in (targets, normalized, texts, keys):
+        _column(words)
+    for numbers in (target, seen, changes, key_text, key_seen, key_changes):
+        if min(_column(numbers, int), default=0) < 0:
+            raise ValueError("a place or a count below zero")
+    if not len(normalized) == len(texts) == len(target) == len(seen) == len(changes):
+        raise ValueError("columns of texts of different length")
+    if not len(keys) == len(key_text) == len(key_seen) == len(key_changes):
+        raise ValueError("columns of keys of different length")
+    entries = list(map(Entry, map(targets.__getitem__, target), texts, seen, changes))
+    latest = [entries[place] for place in key_text]
+    by_key = [
+        Entry(entry.target, entry.text, times, changed)
+        for entry, times, changed in zip(latest, key_seen, key_changes, strict=True)
+    ]
+    return restored(zip(normalized, entries, strict=True), zip(keys, by_key, strict=True))
 
 
-def _linear(
-    recognizer: Recognizer, description: dict[str, Any], arrays: dict[str, Any]
-) -> LinearModel:
-    linear = recognizer.new_linear()
-    terms = description["terms"]
-    linear.classes_ = np.array(description["classes"], dtype=object)
-    shape = (len(terms), len(linear.classes_))
+def _linear(recognizer: Recognizer, classes: list[str], arrays: Arrays) -> LinearModel:
+    linear = LinearModel(C=recognizer.C, random_state=recognizer.random_state)
+    linear.classes_ = np.array(_column(classes), dtype=object)
+    linear.ngrams_ = _restored_ngrams(Ngrams(LINEAR_VIEWS, min_texts=2), "linear", arrays)
+    shape = (len(linear.ngrams_.columns_), len(classes))
     if arrays["weights"].shape != shape or arrays["intercept"].shape != shape[1:]:
         raise ValueError(f"weights of shape {arrays['weights'].shape} for {shape}")
     linear.weights_ = arrays["weights"].astype(np.float32)
-    linear.intercept_ = arrays["intercept"]
-    linear.calibration_ = _calibration(description["calibration"])
-    linear.vectorizer_ = (
-        restore_vectorizer(linear.ngram_range, terms, arrays["idf"]) if terms else None
-    )
+    linear.intercept_ = arrays["intercept"].astype(np.float32)
+    if not np.isfinite(linear.weights_.sum() + linear.intercept_.sum()):
+        raise ValueError("weights that are not finite")
+    linear.tested_ = None
     return linear
 
 
-def _calibration(stored: list[float] | None) -> tuple[float, float, float] | None:
-    if stored is None:
-        return None
-    intercept, margin, lead = map(float, stored)
-    return intercept, margin, lead
+def _restored_ngrams(ngrams: Ngrams, name: str, arrays: Arrays) -> Ngrams:
+    columns, idf = arrays[f"{name}_columns"], arrays[f"{name}_idf"]
+    if columns.shape != idf.shape or columns.ndim != 1:
+        raise ValueError(f"{columns.shape} terms with {idf.shape} weights")
+    if len(columns) and not 0 <= columns.min() <= columns.max() < len(ngrams.views) << BITS:
+        raise ValueError("terms outside the range of the hash")
+    if not np.isfinite(idf).all():
+        raise ValueError("weights of terms that are not finite")
+    return ngrams.restore(columns, idf.astype(np.float32))
+
+
+def _restored_rows(name: str, arrays: Arrays, ngrams: Ngrams) -> csr_matrix:
+    pointers = arrays[f"{name}_pointers"]
+    rows = csr_matrix(
+        (arrays[f"{name}_data"].astype(np.float32), arrays[f"{name}_indices"], pointers),
+        shape=(len(pointers) - 1, len(ngrams.columns_)),
+    )
+    rows.check_format(full_check=True)  # sparse_dot_topn trusts the indices it is given
+    if not np.isfinite(rows.data).all():
+        raise ValueError("rows that are not finite")
+    return rows
+
+
+def _logistic(stored: Logistic) -> list[float]:
+    return [stored.intercept, *stored.weights]
+
+
+def _restored(stored: list[float], like: Logistic) -> Logistic:
+    intercept, *weights = map(float, stored)
+    if len(weights) != len(like.weights) or not all(map(math.isfinite, stored)):
+        raise ValueError(f"{stored} for a calibration by {len(like.weights)} scores")
+    return Logistic(intercept, tuple(weights))
+
+
+def _check_kinds(arrays: Arrays) -> None:
+    for name, array in arrays.items():
+        whole = name.endswith(("_columns", "_indices", "_pointers"))
+        if array.dtype.kind != ("i" if whole else "f"):
+            raise ValueError(f"{name} of type {array.dtype}")
+
+
+def _params(**params: float) -> dict[str, Any]:
+    """Return parameters that are numbers, and no more threads than machines have."""
+    if not all(type(value) in (int, float) for value in params.values()):
+        raise ValueError(f"parameters that are not numbers: {params}")
+    if params["n_jobs"] not in range(-1, MOST_THREADS):
+        raise ValueError(f"{params['n_jobs']} threads")
+    return params
+
+
+def _names(
+    names: CatalogueNames,
+    *,
+    texts: list[str],
+    normalized: list[str],
+    holders: list[list[str]],
+    rows: csr_matrix,
+) -> None:
+    for held in (texts, normalized, *_column(holders, list)):
+        _column(held)
+    names.restore(texts, normalized, holders, rows)
+
+
+def _column(values: list[Any], kind: type = str) -> list[Any]:
+    """Return the values if they are a list of nothing else."""
+    if type(values) is not list or set(map(type, values)) - {kind}:
+        raise ValueError(f"what should be a list of {kind.__name__} is not")
+    return values

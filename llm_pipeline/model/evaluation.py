@@ -1,10 +1,11 @@
 """How good a recogniser is: on keys its weights never saw, and by memory over the stream.
 
-Nothing here draws or stores; `plots` draws, `registry` stores.
+The replay of a whole stream is in `progressive`, where it is weak in `breakdown`. Nothing here
+draws or stores; `plots` draws, `registry` stores.
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,10 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from llm_pipeline.domain.policy import PairedAnswers
-from llm_pipeline.domain.records import Recognition, Scores
+from llm_pipeline.domain.records import Recognition, Scores, Target
 from llm_pipeline.errors import InvalidInput
-from llm_pipeline.model.memory import progressive_memory as progressive_memory
 from llm_pipeline.model.recognizer import Recognizer
+from llm_pipeline.model.trust import replay
 
 BINS = 15
 PRECISION = 0.95
@@ -44,6 +45,12 @@ class Evaluation:
     predicted: npt.NDArray[np.object_]
     probability: Floats
     correct: npt.NDArray[np.bool_]
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """A line per held-out text."""
+        names = ("target", "predicted", "probability", "correct")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
 
 
 def held_out(keys: Iterable[str]) -> npt.NDArray[np.bool_]:
@@ -75,11 +82,38 @@ def scores(
     correct = wanted == given
     return Scores(
         rows=len(wanted),
-        accuracy=float(share @ correct),
+        accuracy=float(np.average(correct, weights=share)),
         macro_f1=_macro_f1(wanted, given, share),
         coverage_at_95=_coverage(sure, correct, share),
-        ece=_calibration_error(sure, correct, share),
+        ece=calibration_error(sure, correct, share),
         brier=float(share @ (sure - correct) ** 2),
+    )
+
+
+def scored(answers: pd.DataFrame) -> Scores:
+    """Score a table of answers: target, predicted, probability."""
+    return scores(
+        answers["target"].to_numpy(object),
+        answers["predicted"].to_numpy(object),
+        answers["probability"].to_numpy(np.float64),
+    )
+
+
+def taught(
+    recognizer: Recognizer,
+    texts: pd.DataFrame,
+    history: pd.DataFrame,
+    catalogue: Sequence[Target] = (),
+) -> Recognizer:
+    """Fit it on `texts` (text, key, target: a line per distinct text, the newest last): all of them
+    teach memory, the keys that are not held out also the weights.
+    """
+    return recognizer.fit(
+        texts["text"].tolist(),
+        texts["target"].tolist(),
+        teaches=~held_out(texts["key"]),
+        history=history,
+        catalogue=catalogue,
     )
 
 
@@ -87,12 +121,22 @@ def evaluate(recognizer: Recognizer, texts: pd.DataFrame, history: pd.DataFrame)
     """Test on the held-out keys of `texts` (text, key, target: a line per distinct text), memory
     off, and replay memory over `history` (normalized, key, target: a line per row, in time order).
     """
-    tested = texts[held_out(texts["key"])]
+    return evaluate_each({"": recognizer}, texts, history)[""]
+
+
+def evaluate_each(
+    variants: Mapping[str, Recognizer], texts: pd.DataFrame, history: pd.DataFrame
+) -> dict[str, Evaluation]:
+    """Evaluate recognisers that share one memory; its replay is theirs in common."""
+    tested, replayed = texts[held_out(texts["key"])], replay(history)
+    return {name: _evaluated(variant, tested, replayed) for name, variant in variants.items()}
+
+
+def _evaluated(recognizer: Recognizer, tested: pd.DataFrame, replayed: pd.DataFrame) -> Evaluation:
     names, target = tested["text"].to_numpy(object), tested["target"].to_numpy(object)
     answers = recognizer.recognize(names.tolist(), 1, use_memory=False)
     predicted, probability = best_answers(answers)
     correct = np.asarray(predicted == target, dtype=bool)
-    replayed = progressive_memory(history)
     seen = replayed.loc[replayed["evidence"] != "none", "correct"]
     seen_share = len(seen) / max(len(replayed), 1)
     seen_accuracy = float(seen.mean()) if len(seen) else 0.0
@@ -156,6 +200,7 @@ def _coverage(sure: Floats, correct: npt.NDArray[np.bool_], share: Floats) -> fl
     return float(covered[precise].max(initial=0.0))
 
 
-def _calibration_error(sure: Floats, correct: npt.NDArray[np.bool_], share: Floats) -> float:
+def calibration_error(sure: Floats, correct: npt.NDArray[np.bool_], share: Floats | float) -> float:
+    """Return the expected calibration error; `share` of the rows add up to 1."""
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     return float(np.abs(np.bincount(bins, share * (sure - correct))).sum())

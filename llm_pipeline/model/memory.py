@@ -1,15 +1,12 @@
 """What approved mappings say by themselves: exact repeats, and texts that differ only by codes.
 
-The replay of that look-up order over a labelled history is here too, so that both stay the same.
-No weights and no probabilities.
+No weights and no probabilities: `trust` says how far an entry's past speaks for it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Literal, NamedTuple
-
-import numpy as np
-import pandas as pd
+from typing import Any, Literal, NamedTuple
 
 from llm_pipeline.domain.text import group_key, normalize
 
@@ -17,10 +14,20 @@ Evidence = Literal["exact", "key"]
 
 
 class Entry(NamedTuple):
-    """What was learned of one normalised text: its last label, and the text as it was written."""
+    """The last label of a text or key, the text it came with, and its past.
+
+    `seen` counts the labels in a row that said the same, `changes` how often the label changed.
+    """
 
     target: str
     text: str
+    seen: int = 1
+    changes: int = 0
+
+    def followed_by(self, target: str, text: str) -> "Entry":
+        if target == self.target:
+            return Entry(target, text, self.seen + 1, self.changes)
+        return Entry(target, text, 1, self.changes + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,8 @@ class Hit:
     target: str
     evidence: Evidence
     example: str
+    entry: Entry = field(compare=False, repr=False)
+    under_key: Entry | None = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -48,42 +57,55 @@ class Memory:
 
     exact: dict[str, Entry] = field(default_factory=dict)
     latest: dict[str, Entry] = field(default_factory=dict)
-    _members: dict[str, dict[str, None]] = field(default_factory=dict, repr=False)
+    _members: dict[str, dict[str, None]] | None = field(default=None, repr=False, compare=False)
     _writing: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.exact)
 
-    def learn(self, text: str, target: str) -> None:
-        """Remember the text; one that holds neither letters, digits nor symbols is left out."""
-        normalized = normalize(text)
-        if normalized:
-            self.restore(normalized, Entry(target, text))
+    def learn(self, text: str, target: str) -> str | None:
+        """Remember the text; return its key if that is new, else None.
 
-    def restore(self, normalized: str, entry: Entry) -> None:
-        """Learn a text whose normalised form is known already, as when a bundle is loaded."""
+        A text that holds neither letters, digits nor symbols is left out.
+        """
+        normalized = normalize(text)
+        if not normalized:
+            return None
         key = group_key(normalized)
         with self._writing:
-            members = self._members.setdefault(key, {})
-            members.pop(normalized, None)
-            members[normalized] = None
-            self.exact.pop(normalized, None)  # to the end: `exact` keeps the order of learning
-            self.exact[normalized] = entry
-            self.latest[key] = entry
+            if self._members is not None:
+                members = self._members.setdefault(key, {})
+                members.pop(normalized, None)
+                members[normalized] = None
+            before = self.exact.pop(normalized, None)  # `exact` keeps the order of learning
+            self.exact[normalized] = _next(before, target, text)
+            known = self.latest.get(key)
+            self.latest[key] = _next(known, target, text)
+        return key if known is None else None
 
     def forget(self, text: str) -> None:
         """Drop the text; its key falls back to the latest text that is still known."""
         normalized = normalize(text)
         key = group_key(normalized)
         with self._writing:
-            if self.exact.pop(normalized, None) is None:
+            if normalized not in self.exact:
                 return
-            members = self._members[key]
-            del members[normalized]
+            members = self._by_key()[key]
+            del self.exact[normalized], members[normalized]
             if members:
-                self.latest[key] = self.exact[next(reversed(members))]
+                last, known = self.exact[next(reversed(members))], self.latest[key]
+                self.latest[key] = known._replace(target=last.target, text=last.text)
             else:
-                del self._members[key], self.latest[key]
+                del members, self.latest[key]
+                self._by_key().pop(key)
+
+    def set_past(self, exact: dict[str, tuple[int, int]], keys: dict[str, tuple[int, int]]) -> None:
+        """Set `seen` and `changes` of texts and keys, as counted over a history."""
+        with self._writing:
+            for known, past in ((self.exact, exact), (self.latest, keys)):
+                for name, (seen, changes) in past.items():
+                    if name in known:
+                        known[name] = known[name]._replace(seen=seen, changes=changes)
 
     def entries(self) -> list[tuple[str, Entry]]:
         """Return a copy of what is known, by normalised text, in the order of learning."""
@@ -92,29 +114,30 @@ class Memory:
 
     def look_up(self, text: str) -> Hit | None:
         normalized = normalize(text)
-        entry = self.exact.get(normalized)
+        entry, under_key = self.exact.get(normalized), self.latest.get(group_key(normalized))
         if entry is not None:
-            return Hit(entry.target, "exact", entry.text)
-        entry = self.latest.get(group_key(normalized))
-        return entry and Hit(entry.target, "key", entry.text)
+            return Hit(entry.target, "exact", entry.text, entry, under_key)
+        if under_key is not None:
+            return Hit(under_key.target, "key", under_key.text, under_key, under_key)
+        return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A lock cannot be pickled, as scikit-learn's own parallel tools do."""
+        return restored, (self.entries(), list(self.latest.items()))
+
+    def _by_key(self) -> dict[str, dict[str, None]]:
+        """Return the texts of each key; counted up at the first text that is forgotten."""
+        if self._members is None:
+            self._members = {}
+            for normalized in self.exact:
+                self._members.setdefault(group_key(normalized), {})[normalized] = None
+        return self._members
 
 
-def progressive_memory(history: pd.DataFrame) -> pd.DataFrame:
-    """Replay `history` (normalized, key, target; in time order) against the memory before each row.
+def restored(entries: Iterable[tuple[str, Entry]], keys: Iterable[tuple[str, Entry]]) -> Memory:
+    """Return a memory with these entries of texts and of keys."""
+    return Memory(exact=dict(entries), latest=dict(keys))
 
-    Returns one line per row: `evidence` (`exact`, `key` or `none`) and whether it was `correct`.
-    """
-    known = history["normalized"].to_numpy(dtype=object) != ""
-    targets = pd.Series(pd.factorize(history["target"])[0])
-    before = targets.groupby(pd.factorize(history["normalized"])[0]).shift(fill_value=-1)
-    under_key = targets.groupby(pd.factorize(history["key"])[0]).shift(fill_value=-1)
-    exact = known & (before >= 0).to_numpy()
-    key = known & ~exact & (under_key >= 0).to_numpy()
-    answer = np.select([exact, key], [before, under_key], default=-1)
-    return pd.DataFrame(
-        {
-            "evidence": np.select([exact, key], ["exact", "key"], default="none"),
-            "correct": answer == targets.to_numpy(),
-        },
-        index=history.index,
-    )
+
+def _next(before: Entry | None, target: str, text: str) -> Entry:
+    return Entry(target, text) if before is None else before.followed_by(target, text)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FREQUENT = 20
 OTHER = "any other"
 LONGEST_NAME = 24
+Floats = npt.NDArray[np.float64]
 INK, MUTED, ACCENT = "#1f2933", "#9aa5b1", "#1f5fa8"
 
 
@@ -32,7 +33,7 @@ def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
         "risk_coverage.png": risk_coverage,
     }
     for name, picture in pictures.items():
-        figure = picture(evaluation) if len(evaluation.texts) else _nothing_yet()
+        figure = picture(evaluation) if len(evaluation.texts) else nothing_yet()
         figure.savefig(folder / name, dpi=120)
     return [folder / name for name in pictures]
 
@@ -42,7 +43,7 @@ def confusion(evaluation: Evaluation) -> "Figure":
     frequent = pd.Series(evaluation.target).value_counts().index[:FREQUENT].tolist()
     shares = confusion_shares(evaluation, frequent)
     side = 2.4 + 0.36 * len(frequent)
-    figure, axes = _canvas(side + 2.4, side)
+    figure, axes = canvas(side + 2.4, side)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     names = [shorten(name) for name in frequent]
     axes.set_xticks(range(len(names) + 1), [*names, OTHER], rotation=90, parse_math=False)
@@ -72,12 +73,8 @@ def confusion_shares(evaluation: Evaluation, frequent: list[str]) -> npt.NDArray
 def calibration(evaluation: Evaluation) -> "Figure":
     """Draw how often answers were right against the probability they came with, and how many."""
     edges = np.linspace(0, 1, BINS + 1)
-    bins = np.minimum((evaluation.probability * BINS).astype(int), BINS - 1)
-    count = np.bincount(bins, minlength=BINS)
-    filled = count > 0
-    right = np.bincount(bins, evaluation.correct, minlength=BINS)[filled] / count[filled]
-    said = np.bincount(bins, evaluation.probability, minlength=BINS)[filled] / count[filled]
-    figure, (above, below) = _canvases(6.4, 6.6, heights=[3, 1])
+    said, right, count = reliability(evaluation.answers)
+    figure, (above, below) = canvases(6.4, 6.6, heights=[3, 1])
     above.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="perfect")
     above.plot(said, right, color=ACCENT, marker="o", label="held-out texts")
     above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share right")
@@ -92,23 +89,43 @@ def calibration(evaluation: Evaluation) -> "Figure":
 
 def risk_coverage(evaluation: Evaluation) -> "Figure":
     """Draw the share of wrong answers when only the most confident ones are given."""
-    order = np.argsort(-evaluation.probability, kind="stable")
+    covered, risk = risks(evaluation.answers)
+    figure, axes = canvas(6.4, 4.4)
+    axes.plot(covered, risk, color=ACCENT, linewidth=1.8)
+    frame_risk(axes, risk.max(), "texts")
+    share = evaluation.unseen.coverage_at_95
+    axes.set_title(
+        f"Risk and coverage: {share:.1%} answered at {PRECISION:.0%} right, {_texts(evaluation)}"
+    )
+    return figure
+
+
+def reliability(answers: pd.DataFrame) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+    """Return mean probability and share right of the bins that hold answers; all bins' counts."""
+    sure = answers["probability"].to_numpy(np.float64)
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    count = np.bincount(bins, minlength=BINS)
+    filled = count > 0
+    right = np.bincount(bins, answers["correct"], minlength=BINS)[filled] / count[filled]
+    said = np.bincount(bins, sure, minlength=BINS)[filled] / count[filled]
+    return said, right, count
+
+
+def risks(answers: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return the share answered and the share of wrong answers in it, most confident first."""
+    order = np.argsort(-answers["probability"].to_numpy(np.float64), kind="stable")
     given = np.arange(1, len(order) + 1)
-    risk = np.cumsum(~evaluation.correct[order]) / given
-    figure, axes = _canvas(6.4, 4.4)
-    axes.plot(given / len(order), risk, color=ACCENT, linewidth=1.8)
+    return given / len(order), np.cumsum(~answers["correct"].to_numpy(bool)[order]) / given
+
+
+def frame_risk(axes: "Axes", highest: float, what: str) -> None:
     axes.axhline(1 - PRECISION, color=MUTED, linestyle="--", linewidth=1)
     axes.annotate(
         f"{1 - PRECISION:.0%} wrong", (1, 1 - PRECISION), (-4, 4),
         textcoords="offset points", ha="right", color=INK, size=9,
     )  # fmt: skip
-    axes.set(xlim=(0, 1), ylim=(0, max(0.1, 1.08 * risk.max())))
-    axes.set(xlabel="share of texts answered, most confident first", ylabel="share wrong")
-    covered = evaluation.unseen.coverage_at_95
-    axes.set_title(
-        f"Risk and coverage: {covered:.1%} answered at {PRECISION:.0%} right, {_texts(evaluation)}"
-    )
-    return figure
+    axes.set(xlim=(0, 1), ylim=(0, max(0.1, 1.08 * highest)))
+    axes.set(xlabel=f"share of {what} answered, most confident first", ylabel="share wrong")
 
 
 def shorten(name: str) -> str:
@@ -119,19 +136,19 @@ def _texts(evaluation: Evaluation) -> str:
     return f"{len(evaluation.texts):,} held-out text{'s'[: len(evaluation.texts) != 1]}"
 
 
-def _nothing_yet() -> "Figure":
-    figure, axes = _canvas(6.4, 3)
+def nothing_yet() -> "Figure":
+    figure, axes = canvas(6.4, 3)
     axes.set_axis_off()
     axes.text(0.5, 0.5, "no held-out rows yet", ha="center", va="center", size=14, color=INK)
     return figure
 
 
-def _canvas(width: float, height: float) -> "tuple[Figure, Axes]":
-    figure, (axes,) = _canvases(width, height, heights=[1])
+def canvas(width: float, height: float) -> "tuple[Figure, Axes]":
+    figure, (axes,) = canvases(width, height, heights=[1])
     return figure, axes
 
 
-def _canvases(width: float, height: float, heights: list[int]) -> "tuple[Figure, Any]":
+def canvases(width: float, height: float, heights: list[int]) -> "tuple[Figure, Any]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from llm_pipeline.domain.events import ModelPromoted, ModelRefused
 from llm_pipeline.domain.policy import PairedAnswers, Verdict, beats
-from llm_pipeline.errors import NotFound
+from llm_pipeline.errors import ModelOutdated, NotFound
 from llm_pipeline.model.evaluation import evaluate, paired
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.registry import Registry
@@ -44,7 +44,13 @@ def compare(database: Database, load: Callable[[str], Recognizer]) -> Comparison
     if champion is None:
         verdict = beats(found.unseen, None, PairedAnswers(0, 0))
         return Comparison(challenger, None, verdict)
-    before = evaluate(load(champion.version), texts, _NO_HISTORY)
+    try:
+        answering = load(champion.version)
+    except ModelOutdated as error:
+        # This version cannot answer by it, nor compare with it: any model is better.
+        verdict = Verdict(True, f"the champion {champion.version} cannot be read: {error}")
+        return Comparison(challenger, champion, verdict)
+    before = evaluate(answering, texts, _NO_HISTORY)
     return Comparison(
         challenger, champion, beats(found.unseen, before.unseen, paired(found, before))
     )

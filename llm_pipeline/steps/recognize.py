@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from llm_pipeline.domain.events import ReviewRequested, TextRecognized
-from llm_pipeline.domain.records import Recognition, State
+from llm_pipeline.domain.records import Recognition, State, Target
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.model.recognizer import Recognizer
-from llm_pipeline.store import log, models, suggestions, training
+from llm_pipeline.store import catalogue, log, models, suggestions, training
 from llm_pipeline.store.engine import Database, Session
 
 Load = Callable[[str], Recognizer]
@@ -44,10 +44,22 @@ class Serving:
             if latest == self.offset and time.monotonic() < self._retry_at:
                 return False
             champion = models.champion(session)
-            if champion is None or not self._take_over(session, champion):
+            if champion is None:
+                self._without_champion(session)
+            elif not self._take_over(session, champion):
                 self._learn(self._recognizer, session, self.offset)
             moved, self.offset = latest != self.offset, latest
             return moved
+
+    def _without_champion(self, session: Session) -> None:
+        """Answer by approved texts and the catalogue's names, from the first day on."""
+        if not catalogue.changed_since(session, self.offset):
+            self._learn_texts(self._recognizer, session, self.offset)
+            return
+        # How rare a word is among all names decides which one is meant: fitted anew.
+        recognizer = Recognizer().fit([], [], catalogue=catalogue.active_targets(session))
+        self._learn_texts(recognizer, session, 0)
+        self._recognizer = recognizer
 
     def _take_over(self, session: Session, champion: models.StoredModel) -> bool:
         """Put the champion into service; False if it is already, or cannot be loaded."""
@@ -64,18 +76,34 @@ class Serving:
         self.problem, self._retry_at = "", math.inf
         return True
 
+    def _learn(self, recognizer: Recognizer, session: Session, after: int) -> None:
+        changed = catalogue.changed_since(session, after)
+        for entry in changed:
+            if entry.retired:
+                recognizer.forget_name(entry.key)
+        recognizer.learn_names(
+            [
+                Target(entry.key, entry.name, entry.category, entry.attributes)
+                for entry in changed
+                if not entry.retired
+            ]
+        )
+        self._learn_texts(recognizer, session, after)
+
     @staticmethod
-    def _learn(recognizer: Recognizer, session: Session, after: int) -> None:
+    def _learn_texts(recognizer: Recognizer, session: Session, after: int) -> None:
         for change in training.live_changes(session, after):
             if change.target is None:
                 recognizer.forget(change.text)
             else:
                 recognizer.learn(change.text, change.target)
 
-    def recognize(self, texts: Sequence[str], top_k: int = 5) -> list[Recognition]:
-        """Answer texts in their order."""
+    def recognize(
+        self, texts: Sequence[str], top_k: int = 5, *, explain: bool = False
+    ) -> list[Recognition]:
+        """Answer texts in their order; `explain` adds all that spoke for and against."""
         recognizer, version = self._recognizer, self.version
-        return recognizer.recognize(texts, top_k=top_k, model_version=version)
+        return recognizer.recognize(texts, top_k=top_k, explain=explain, model_version=version)
 
 
 @dataclass(frozen=True, slots=True)

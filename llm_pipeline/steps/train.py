@@ -1,4 +1,7 @@
-"""Train: the gated training set becomes a challenger, evaluated and registered."""
+"""Train: the gated training set becomes a challenger, evaluated and registered.
+
+Its variants, the ways of answering it could choose from, are evaluated on the same texts.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +13,18 @@ from time import perf_counter
 import pandas as pd
 
 from llm_pipeline.domain.events import ModelTrained
+from llm_pipeline.domain.records import Target
 from llm_pipeline.errors import NothingToLearn
 from llm_pipeline.model import bundle, plots
-from llm_pipeline.model.evaluation import Evaluation, evaluate, held_out
+from llm_pipeline.model.evaluation import Evaluation, evaluate_each, taught
 from llm_pipeline.model.recognizer import Recognizer
-from llm_pipeline.registry import Registry, TrainingRecord
-from llm_pipeline.store import log, models, quality, training
+from llm_pipeline.registry import RegisteredModel, Registry
+from llm_pipeline.runs import TrainingRecord, VariantRecord
+from llm_pipeline.store import catalogue, log, models, quality, training
 from llm_pipeline.store.engine import Database, Session
 
 EXAMPLES = 5
+SERVES = "serves"  # the tag that names the variant that answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,27 @@ class _Material:
     built: training.TrainingSet
     texts: pd.DataFrame
     history: pd.DataFrame
+    catalogue: list[Target]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A trained recogniser, and what each of its variants came to on the held-out texts."""
+
+    recognizer: Recognizer
+    variants: dict[str, Recognizer]
+    serves: str
+    seconds: float
+    found: dict[str, Evaluation]
+
+    def metrics(self) -> dict[str, float]:
+        return _metrics(self.found[self.serves]) | {"training_seconds": self.seconds}
+
+    def tried(self) -> list[VariantRecord]:
+        return [
+            VariantRecord(name, variant.get_params(), _metrics(self.found[name]))
+            for name, variant in self.variants.items()
+        ]
 
 
 def train(
@@ -50,36 +77,22 @@ def train(
     """
     with database.read() as session:
         material = _material(session)
-    started = perf_counter()
-    recognizer = Recognizer().fit(
-        material.texts["text"].tolist(),
-        material.texts["target"].tolist(),
-        teaches=~held_out(material.texts["key"]),
-        history=material.history,
-    )
-    seconds = perf_counter() - started
-    found = evaluate(recognizer, material.texts, material.history)
-    metrics = _metrics(found) | {"training_seconds": seconds}
-    with TemporaryDirectory() as folder:
-        bundle.save(recognizer, Path(folder, "bundle"))
-        drawn = plots.draw(found, Path(folder, "plots"))
-        record = _record(material, why, recognizer, metrics, Path(folder, "bundle"), drawn)
-        registered = registry.log_training(record)
+    trial = _learn(material)
+    registered = _register(registry, material, why, trial)
     trained = models.StoredModel(
         version=registered.version,
         run_id=registered.run_id,
         as_of=material.built.as_of,
         status="challenger",
-        metrics=metrics,
+        metrics=trial.metrics(),
         reason=why.reason,
         trained_at=clock(),
         promoted_at=None,
     )
     with database.begin() as session:
         models.add_challenger(session, trained)
-        event = ModelTrained(
-            why.actor, trained.version, trained.run_id, trained.as_of, found.accuracy
-        )
+        accuracy = trained.metrics["accuracy"]
+        event = ModelTrained(why.actor, trained.version, trained.run_id, trained.as_of, accuracy)
         log.append(session, trained.trained_at, event)
     return trained
 
@@ -93,7 +106,37 @@ def _material(session: Session) -> _Material:
         built,
         training.live_texts(session, built.as_of),
         training.labelled_rows(session, built.as_of),
+        catalogue.active_targets(session),
     )
+
+
+def _learn(material: _Material) -> _Trial:
+    started = perf_counter()
+    recognizer = taught(Recognizer(), material.texts, material.history, material.catalogue)
+    seconds = perf_counter() - started
+    variants = {str(name): variant for name, variant in recognizer.variants().items()}
+    found = evaluate_each(variants, material.texts, material.history)
+    return _Trial(recognizer, variants, recognizer.serves_, seconds, found)
+
+
+def _register(
+    registry: Registry, material: _Material, why: Reason, trial: _Trial
+) -> RegisteredModel:
+    built = material.built
+    with TemporaryDirectory() as folder:
+        bundle.save(trial.recognizer, Path(folder, "bundle"))
+        record = TrainingRecord(
+            params=trial.recognizer.get_params() | _sizes(built),
+            metrics=trial.metrics(),
+            tags=_tags(built, why) | {SERVES: trial.serves},
+            plots=plots.draw(trial.found[trial.serves], Path(folder, "plots")),
+            bundle=Path(folder, "bundle"),
+            dataset_name=f"training_set at offset {built.as_of}",
+            dataset_digest=built.digest,
+            examples=material.texts["text"].head(EXAMPLES).tolist(),
+            variants=trial.tried(),
+        )
+        return registry.log_training(record)
 
 
 def _metrics(found: Evaluation) -> dict[str, float]:
@@ -105,28 +148,14 @@ def _metrics(found: Evaluation) -> dict[str, float]:
     }
 
 
-def _record(
-    material: _Material,
-    why: Reason,
-    recognizer: Recognizer,
-    metrics: dict[str, float],
-    saved: Path,
-    drawn: list[Path],
-) -> TrainingRecord:
-    built = material.built
-    return TrainingRecord(
-        params=recognizer.get_params()
-        | {"texts": built.texts, "rows": built.rows, "targets": built.targets},
-        metrics=metrics,
-        tags={
-            "as_of": str(built.as_of),
-            "git_commit": why.git_commit,
-            "reason": why.reason,
-            "actor": why.actor,
-        },
-        plots=drawn,
-        bundle=saved,
-        dataset_name=f"training_set at offset {built.as_of}",
-        dataset_digest=built.digest,
-        examples=material.texts["text"].head(EXAMPLES).tolist(),
-    )
+def _sizes(built: training.TrainingSet) -> dict[str, int]:
+    return {"texts": built.texts, "rows": built.rows, "targets": built.targets}
+
+
+def _tags(built: training.TrainingSet, why: Reason) -> dict[str, str]:
+    return {
+        "as_of": str(built.as_of),
+        "git_commit": why.git_commit,
+        "reason": why.reason,
+        "actor": why.actor,
+    }

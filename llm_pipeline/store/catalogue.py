@@ -95,6 +95,20 @@ def active_ids(session: Session) -> dict[str, int]:
     return {row.key: row.id for row in session.execute(query)}
 
 
+def active_targets(session: Session) -> list[Target]:
+    """Return every target that can be chosen, in the order of loading."""
+    query = select(targets).where(targets.c.retired_at.is_(None)).order_by(targets.c.id)
+    return [
+        Target(row.key, row.name, row.category, row.attributes) for row in session.execute(query)
+    ]
+
+
+def changed_since(session: Session, offset: int) -> list[CatalogueEntry]:
+    """Return what was loaded, renamed or retired after an offset, in the order of loading."""
+    query = select(targets).where(targets.c.changed_offset > offset).order_by(targets.c.id)
+    return [_entry(row) for row in session.execute(query)]
+
+
 def retired_keys(session: Session) -> set[str]:
     """Return the keys that were in the catalogue and are not to be used any more."""
     return set(session.scalars(select(targets.c.key).where(targets.c.retired_at.is_not(None))))

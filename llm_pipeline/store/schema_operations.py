@@ -199,3 +199,19 @@ webhook_deliveries = Table(
     time_column("delivered_at", nullable=True),
     Column("error", Text, nullable=False, server_default=""),
 )
+
+label_errors = Table(
+    "label_errors",
+    metadata,
+    id_column(),  # in the order of the list
+    Column("mapping_id", ForeignKey("mappings.id"), nullable=False, unique=True),
+    Column("target_id", ForeignKey("targets.id"), nullable=False),
+    Column("suggested_target_id", ForeignKey("targets.id"), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("examples", JSON, nullable=False),
+    Column("found_offset", Id, nullable=False),
+    time_column("found_at"),
+    time_column("dismissed_at", nullable=True),
+    Column("dismissed_by", Text),
+)

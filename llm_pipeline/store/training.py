@@ -128,15 +128,19 @@ def live_texts(session: Session, as_of: int) -> pd.DataFrame:
     return frame
 
 
-def labelled_rows(session: Session, as_of: int) -> pd.DataFrame:
+def labelled_rows(session: Session, as_of: int, *, detailed: bool = False) -> pd.DataFrame:
     """Return one line per submission that somebody labelled by `as_of`, in time order.
 
-    Columns: normalized, key, target. These are the rows of trusted files and the rows that waited
-    when a person decided; a repeat that joined a live mapping later was checked by nobody and is
-    left out. A row keeps the label it had when a newer one superseded it, because that is what a
-    recogniser had to answer at its time; a corrected row has the corrected label, a rejected one
-    none. The time is the row's own where it has one, else its arrival.
+    Columns: normalized, key, target; with `detailed` also text and at (the time of the row), which
+    a training has no use for and would keep in memory.
+
+    These are the rows of trusted files and the rows that waited when a person decided; a repeat
+    that joined a live mapping later was checked by nobody and is left out. A row keeps the label it
+    had when a newer one superseded it, because that is what a recogniser had to answer at its time;
+    a corrected row has the corrected label, a rejected one none. The time is the row's own where it
+    has one, else its arrival.
     """
+    at = func.coalesce(_S.occurred_at, _S.received_at)
     labels = _labels_at(as_of)
     trusted = func.coalesce(uploads.c.lands_as == Status.APPROVED.value, false())
     label = case(
@@ -144,7 +148,12 @@ def labelled_rows(session: Session, as_of: int) -> pd.DataFrame:
         (or_(trusted, _S.received_offset < labels.c.live_from), labels.c.target_id),
     )
     query = (
-        select(_M.normalized, _M.key, targets.c.key.label("target"))
+        select(
+            _M.normalized,
+            _M.key,
+            targets.c.key.label("target"),
+            *((_S.text, at.label("at")) if detailed else ()),
+        )
         .select_from(
             submissions.join(mappings, _M.id == _S.mapping_id)
             .outerjoin(uploads, uploads.c.id == _S.upload_id)
@@ -152,7 +161,7 @@ def labelled_rows(session: Session, as_of: int) -> pd.DataFrame:
             .join(targets, targets.c.id == label)
         )
         .where(_S.received_offset <= as_of)
-        .order_by(func.coalesce(_S.occurred_at, _S.received_at), _S.id)
+        .order_by(at, _S.id)
     )
     return _frame(session, query)
 

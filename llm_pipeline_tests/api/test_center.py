@@ -19,7 +19,9 @@ def submit(client: httpx.Client, text: str, **more: Any) -> httpx.Response:
 
 
 def decide(client: httpx.Client, mapping_id: int, **said: Any) -> httpx.Response:
-    return client.post(f"{MAPPINGS}/{mapping_id}/decision", json={"version": 1, **said})
+    if "version" not in said:
+        said["version"] = client.get(f"{MAPPINGS}/{mapping_id}").json().get("version", 1)
+    return client.post(f"{MAPPINGS}/{mapping_id}/decision", json=said)
 
 
 def test_a_submitted_text_becomes_a_mapping_that_waits(client: httpx.Client) -> None:
@@ -28,8 +30,14 @@ def test_a_submitted_text_becomes_a_mapping_that_waits(client: httpx.Client) -> 
     body = answer.json()
     assert (body["status"], body["proposed_target"], body["source"]) == ("pending", "BLUE", "api")
     assert (body["submitter"], body["note"], body["rows"]) == ("admin", "from a card", 1)
-    assert body["suggestion"] is None
-    assert body["recognition"]["state"] == "no_match"
+    assert body["suggestion"]["target"] == "BLUE"
+    best = body["recognition"]["candidates"][0]
+    assert (best["evidence"], best["example"]) == ("name", "Blue Bottle Coffee")
+
+
+def test_a_text_like_no_name_and_no_text_has_no_suggestion(client: httpx.Client) -> None:
+    body = submit(client, "ЯНДЕКС ТАКСИ").json()
+    assert (body["suggestion"], body["recognition"]["state"]) == (None, "no_match")
 
 
 def test_a_dashboard_session_submits_as_a_user(server: Running, session_cookie: str) -> None:
@@ -55,7 +63,7 @@ def test_an_approved_text_is_known_at_once(client: httpx.Client) -> None:
 def test_a_mapping_shows_its_whole_history(client: httpx.Client) -> None:
     mapping_id = submit(client, "BLUE BOTTLE").json()["id"]
     decide(client, mapping_id, action="approve", target="SBUX", reason="looks like it")
-    decide(client, mapping_id, action="correct", target="BLUE", version=2)
+    decide(client, mapping_id, action="correct", target="BLUE")
     body = client.get(f"{MAPPINGS}/{mapping_id}").json()
     assert [one["action"] for one in body["decisions"]] == ["approve", "correct"]
     assert body["decisions"][0]["reason"] == "looks like it"
@@ -68,14 +76,15 @@ def test_a_mapping_shows_its_whole_history(client: httpx.Client) -> None:
 def test_of_two_decisions_at_once_one_is_told_of_the_other(
     server: Running, client: httpx.Client
 ) -> None:
-    mapping_id = submit(client, "BLUE BOTTLE").json()["id"]
+    mapping = submit(client, "BLUE BOTTLE").json()
     together = threading.Barrier(2)
     answers: list[httpx.Response] = []
 
     def press(target: str) -> None:
         with server.client("reviewer") as reviewer:
             together.wait()
-            answers.append(decide(reviewer, mapping_id, action="approve", target=target))
+            said = {"action": "approve", "target": target, "version": mapping["version"]}
+            answers.append(decide(reviewer, mapping["id"], **said))
 
     people = [threading.Thread(target=press, args=(target,)) for target in ("BLUE", "SBUX")]
     for person in people:
@@ -91,7 +100,6 @@ def test_of_two_decisions_at_once_one_is_told_of_the_other(
     ("said", "status"),
     [
         ({"action": "approve", "target": "NOBODY"}, 422),
-        ({"action": "approve"}, 422),
         ({"action": "undo"}, 422),
         ({"action": "forget"}, 422),
         ({"action": "reject", "version": 7}, 409),
@@ -103,6 +111,11 @@ def test_refuses_a_decision_that_cannot_be(
 ) -> None:
     mapping_id = submit(client, "BLUE BOTTLE").json()["id"]
     assert decide(client, mapping_id, **said).status_code == status
+
+
+def test_refuses_to_approve_what_nobody_proposed(client: httpx.Client) -> None:
+    mapping_id = submit(client, "ЯНДЕКС ТАКСИ").json()["id"]
+    assert decide(client, mapping_id, action="approve").status_code == 422
 
 
 def test_an_unknown_mapping_is_not_found(client: httpx.Client) -> None:

@@ -46,10 +46,10 @@ def test_answers_come_in_the_order_of_the_texts(client: httpx.Client, engine: En
 def test_an_approval_in_another_process_counts_within_a_second(
     client: httpx.Client, engine: Engine
 ) -> None:
-    assert target_of(client, "BLUE BOTTLE") is None
-    approve_elsewhere(engine, "BLUE BOTTLE", "BLUE")
+    assert target_of(client, "ЯНДЕКС ТАКСИ") is None
+    approve_elsewhere(engine, "ЯНДЕКС ТАКСИ", "BLUE")
     begun = time.monotonic()
-    wait_for(lambda: target_of(client, "BLUE BOTTLE") == "BLUE")
+    wait_for(lambda: target_of(client, "ЯНДЕКС ТАКСИ") == "BLUE")
     assert time.monotonic() - begun < 1
 
 
@@ -97,8 +97,8 @@ def test_a_model_that_cannot_be_loaded_leaves_the_last_one_answering(
     client: httpx.Client, engine: Engine
 ) -> None:
     _champion(engine, "7")
-    approve_elsewhere(engine, "BLUE BOTTLE", "BLUE")
-    wait_for(lambda: target_of(client, "BLUE BOTTLE") == "BLUE")
+    approve_elsewhere(engine, "ЯНДЕКС ТАКСИ", "BLUE")
+    wait_for(lambda: target_of(client, "ЯНДЕКС ТАКСИ") == "BLUE")
     ready = client.get("/readyz").json()
     assert (ready["status"], ready["model_version"]) == ("ready", "memory")
     assert ready["model_problem"]

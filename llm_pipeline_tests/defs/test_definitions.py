@@ -33,9 +33,11 @@ SPEC_ASSETS = {
     "training_set",
     "trained_model",
     "champion_model",
+    "model_evaluation",
     "quality_report",
     "performance_report",
     "insights",
+    "label_errors",
 }
 
 
@@ -108,6 +110,30 @@ def test_learning_makes_the_first_model_champion(
     assert filled.registry.champion() == champion.version
 
 
+def test_learning_ends_with_an_evaluation_that_says_where_the_model_is_weak(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts
+) -> None:
+    result = run(definitions, instance, "learning")
+
+    shown = metadata(result, "model_evaluation")
+    done = [event.step_key for event in result.all_events if event.is_step_success]
+    with filled.read() as session:
+        report = quality.latest_report(session, "evaluation")
+    assert report is not None
+    assert shown["verdict"] == report.verdict
+    assert shown["progressive_rows"] == 60.0
+    assert {"slices", "weak_slices", "worst_targets", "surest_wrong_answers"} <= shown.keys()
+    assert done[-1] == "model_evaluation"
+
+
+def test_nothing_waits_for_the_evaluation(definitions: Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    evaluation = graph.get(AssetKey("model_evaluation"))
+    assert AssetKey("champion_model") in evaluation.parent_keys
+    assert evaluation.child_keys == set()
+    assert not any(key.asset_key == evaluation.key for key in graph.asset_check_keys)
+
+
 def test_an_equal_challenger_does_not_replace_the_champion(
     definitions: Definitions, instance: DagsterInstance, filled: Parts
 ) -> None:
@@ -172,6 +198,25 @@ def test_reports_materialise_with_their_verdicts(
     result = run(definitions, instance, "reports")
     assert metadata(result, "quality_report")["verdict"] == "every checked gate passes"
     assert "12 are needed" in str(metadata(result, "insights")["verdict"])
+
+
+def test_a_label_audit_lists_labels_for_review(
+    definitions: Definitions,
+    instance: DagsterInstance,
+    filled: Parts,
+    clock: Clock,
+    tmp_path: Path,
+) -> None:
+    wrong = [("UBER TRIP LIMA NORTH CA", "NFLX")]
+    ingest_rows(filled.database, clock, tmp_path, wrong, approved=True, name="wrong.csv")
+    run(definitions, instance, "learning", "approved_mappings", "training_set")
+
+    result = run(definitions, instance, "label_audit")
+
+    shown = metadata(result, "label_errors")
+    assert result.success
+    assert shown["texts"] == 61
+    assert isinstance(shown["doubted"], int)
 
 
 def _tick(

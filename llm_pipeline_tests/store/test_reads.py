@@ -124,6 +124,7 @@ def test_a_catalogue_is_loaded_changed_and_retired(database: Database, clock: Cl
         assert catalogue.retire(session, ["A", "nothing"], clock(), 4) == 1
         assert catalogue.retire(session, ["A"], clock(), 5) == 0
         assert set(catalogue.active_ids(session)) == {"B", "C"}
+        assert catalogue.active_targets(session) == changed
         assert catalogue.retired_keys(session) == {"A"}
         assert (catalogue.count(session), state.target_count(session, "")) == (2, 3)
         assert state.has_sample_data(session)

@@ -1,5 +1,6 @@
 """What is learned from, and that an old offset gives the same rows for ever."""
 
+from datetime import UTC
 from itertools import pairwise
 from random import Random
 
@@ -51,6 +52,20 @@ def test_a_trusted_row_keeps_its_label_when_a_newer_one_superseded_it(
     merge(database, clock, [("A", "GS"), ("A", "UBER"), ("A", "GS")], trusted=True)
     merge(database, clock, [("A", "UBER")], trusted=True)
     assert _labels(database) == [("a", "GS"), ("a", "UBER"), ("a", "GS"), ("a", "UBER")]
+
+
+def test_a_labelled_row_can_come_with_its_own_text_and_time(
+    database: Database, clock: Clock
+) -> None:
+    load_catalogue(database, clock)
+    merge(database, clock, [("Blue Cafe", "GS"), ("BLUE CAFE!", "GS")], trusted=True)
+    with database.read() as session:
+        plain = training.labelled_rows(session, log.latest(session))
+        detailed = training.labelled_rows(session, log.latest(session), detailed=True)
+    assert plain.columns.tolist() == ["normalized", "key", "target"]
+    assert detailed["text"].tolist() == ["Blue Cafe", "BLUE CAFE!"]
+    assert [at.tzinfo for at in detailed["at"]] == [UTC, UTC]
+    pd.testing.assert_frame_equal(detailed[plain.columns], plain)
 
 
 def test_a_repeat_that_nobody_checked_is_no_label(database: Database, clock: Clock) -> None:

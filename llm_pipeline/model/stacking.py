@@ -1,0 +1,210 @@
+"""How weights, approved texts and names answer together what memory does not know.
+
+Each source has a calibrated probability for each of its targets, and the surer one wins. What
+calibrates them are taught keys, each answered by weights and texts that do not hold it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from llm_pipeline.domain.records import Candidate
+from llm_pipeline.domain.text import normalize
+from llm_pipeline.model.calibration import Floats, Logistic, fitted
+from llm_pipeline.model.linear import LinearModel, Tested, distinct_pairs, keys_of, shares, tops
+from llm_pipeline.model.merging import Merged, Offer, merge, offer, with_siblings
+from llm_pipeline.model.sources import SHARPNESS, Approved, CatalogueNames, Near, Objects
+
+Flags = npt.NDArray[np.bool_]
+Way = Literal["linear", "retrieval", "stacked"]
+
+MODEL, NEIGHBOUR, NAME = 0, 1, 2
+EVIDENCE = ("model", "neighbour", "name")
+# From 4,530 security descriptions over 10,365 registered names: cosine, lead, and nothing else.
+PRIOR_NAME = Logistic(-4.9, (7.0, 7.8, 0.0, 0.0, 0.0, 0.0, 0.0))
+PRIOR_NEIGHBOUR = PRIOR_NAME
+UNFITTED = Logistic(0.0, (0.0,) * 6)
+SAME = 0.999
+UNKNOWN = 0.1  # weight of texts without a target beside those that have one
+SAMPLE = 20_000  # taught keys that calibrate; more change nothing that shows
+CHUNK = 4_096  # texts searched at a time
+BETTER = 0.01  # by which share of answers retrieval alone must be ahead of weights to replace them
+EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stacking:
+    """The sources, which of them answer, and their calibration."""
+
+    linear: LinearModel
+    approved: Approved
+    names: CatalogueNames
+    serves: Way = "retrieval"
+    neighbour: Logistic = PRIOR_NEIGHBOUR
+    name: Logistic = PRIOR_NAME
+    stacked: Logistic = UNFITTED
+    threads: int = 1
+
+    @classmethod
+    def fitted(
+        cls,
+        linear: LinearModel,
+        approved: Approved,
+        names: CatalogueNames,
+        texts: Sequence[str],
+        targets: Sequence[str],
+        *,
+        first_seen: Mapping[str, int] | None = None,
+        threads: int = 1,
+    ) -> "Stacking":
+        """Calibrate on the taught texts, and choose the way that answered best.
+
+        `first_seen` gives the place in time of each key; see `LinearModel.fit`.
+        """
+        plain = cls(linear, approved, names, stacked=as_linear(linear), threads=threads)
+        tested = linear.tested_
+        if tested is None:
+            pairs = distinct_pairs(texts, targets)
+            tested = Tested.nothing(pairs)
+        if len(tested.key) > SAMPLE:
+            chosen = np.random.default_rng(0).choice(len(tested.key), SAMPLE, replace=False)
+            tested = tested.part(np.sort(chosen))
+        return plain._calibrated(tested, first_seen) if len(tested.key) else plain
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """Every way of answering that there is."""
+        return ("linear", "retrieval", "stacked") if len(self.linear.classes_) else ("retrieval",)
+
+    def serving(self, way: Way) -> "Stacking":
+        return replace(self, serves=way)
+
+    def candidates(
+        self, texts: Sequence[str], k: int, explain: bool = False
+    ) -> list[tuple[Candidate, ...]]:
+        """Return the `k` likeliest targets of each text, likeliest first."""
+        found: list[tuple[Candidate, ...]] = []
+        for start in range(0, len(texts), CHUNK):
+            chunk = [normalize(text) for text in texts[start : start + CHUNK]]
+            found += self._candidates(chunk, k, EXAMPLES if explain else 0)
+        return found
+
+    def _candidates(
+        self, normalized: list[str], k: int, examples: int
+    ) -> list[tuple[Candidate, ...]]:
+        offers: list[Offer] = []
+        near = None
+        if self.serves != "linear":
+            near = self.approved.near(normalized, self.threads)
+            offers += self._retrieved(near, self.names.near(normalized, self.threads), k)
+        if self.serves != "retrieval":
+            offers.append(self._weighed(normalized, near, k))
+        return self._shown(merge(offers, k), len(normalized), near, examples)
+
+    def _retrieved(self, near: Near, named: Near, k: int) -> list[Offer]:
+        neighbours = near.probabilities(self.neighbour(near.beside(named)))
+        names = offer(NAME, named, named.probabilities(self.name(named.beside(near))))
+        return [
+            offer(NEIGHBOUR, near, neighbours),
+            with_siblings(names, self.names, max(k, 2)),
+        ]
+
+    def _weighed(self, normalized: list[str], near: Near | None, k: int) -> Offer:
+        keys, place = _distinct(keys_of(normalized))
+        answers, found = self.linear.margins(keys, k + 1)
+        target, margins = answers[place], found[place]
+        scores = tops(margins)
+        if near is None:
+            top = self.linear.calibration_(scores)
+        else:
+            top = self.stacked(_stacked_scores(target[:, 0], scores, near))
+        chance = shares(margins, top)[:, :k]
+        row, column = np.nonzero((target[:, :k] != "") & (chance > 0))
+        at = (row, column)
+        return Offer(MODEL, row, target[at], chance[at], np.full(len(row), -1))
+
+    def _shown(
+        self, merged: Merged, texts: int, near: Near | None, examples: int
+    ) -> list[tuple[Candidate, ...]]:
+        named = [" + ".join(_sources(bits)) for bits in range(1 << len(EVIDENCE))]
+        found: list[list[Candidate]] = [[] for _ in range(texts)]
+        for row, target, chance, sources, document, shown_by in zip(
+            *(column.tolist() for column in merged), strict=True
+        ):
+            source = self.names if shown_by == NAME else self.approved
+            example = source.example(document) if document >= 0 else None
+            more = self._examples(near, row, target) if near and examples else ()
+            found[row].append(Candidate(target, chance, named[sources], example, more[:examples]))
+        return [tuple(candidates) for candidates in found]
+
+    def _examples(self, near: Near, row: int, target: str) -> tuple[str, ...]:
+        """Return the approved texts among the nearest that have this target."""
+        documents = near.document[row][near.target[row] == target]
+        texts = (self.approved.example(int(document)) for document in documents)
+        return tuple(text for text in texts if text is not None)
+
+    def _calibrated(self, tested: Tested, first_seen: Mapping[str, int] | None) -> "Stacking":
+        keys = tested.key.tolist()
+        near = self.approved.near(keys, self.threads, first_seen)
+        named = self.names.near(keys, self.threads)
+        # A name approved as it stands tells nothing of texts that are only like a name.
+        like = named.cosine[:, 0] < SAME
+        neighbour = _sure(near, named, tested.target, like, PRIOR_NEIGHBOUR)
+        name = _sure(named, near, tested.target, like, PRIOR_NAME)
+        if not len(self.linear.classes_):
+            return replace(self, neighbour=neighbour, name=name)
+        scores = _stacked_scores(tested.answer, tested.tops, near)
+        stacked = fitted(scores, tested.right, self.stacked, tested.weight)
+        chance = near.probabilities(neighbour(near.beside(named)))[:, 0]
+        surer = named.probabilities(name(named.beside(near)))[:, 0] > chance
+        retrieved = np.where(surer, named.right(tested.target), near.right(tested.target))
+        ahead = float(np.average(retrieved.astype(float) - tested.right, weights=tested.weight))
+        serves: Way = "retrieval" if ahead > BETTER else "stacked"
+        return replace(self, neighbour=neighbour, name=name, stacked=stacked, serves=serves)
+
+
+def _sure(near: Near, other: Near, wanted: Objects, like: Flags, prior: Logistic) -> Logistic:
+    """Calibrate a source beside the other one, for texts whose target is there and is not.
+
+    What a text would have found without its target stands for texts that mean nothing in the
+    catalogue: without them nonsense was answered with 0.98 where every taught text had a target.
+    """
+    known = (near.cosine[:, 0] > 0) & like
+    nearest, other_nearest = near.without(wanted), other.without(wanted)
+    unknown = (nearest.cosine[:, 0] > 0) & like
+    scores = [near.beside(other)[known], nearest.beside(other_nearest)[unknown]]
+    right = [near.right(wanted)[known], np.zeros(unknown.sum(), dtype=bool)]
+    share = UNKNOWN * known.sum() / max(unknown.sum(), 1)
+    weights = np.concatenate([np.ones(known.sum()), np.full(unknown.sum(), share)])
+    return fitted(np.concatenate(scores), np.concatenate(right), prior, weights)
+
+
+def _stacked_scores(answer: object, margins: Floats, near: Near) -> Floats:
+    """Return margin, lead, nearest cosine, and how far the neighbours say the same.
+
+    The neighbours' part took the Brier score of new keys from 0.172 to 0.163 on Toronto and from
+    0.053 to 0.052 on Banking77.
+    """
+    weight = near.cosine**SHARPNESS
+    same = near.target == np.asarray(answer, dtype=object)[:, None]
+    share = (weight * same).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-12)
+    best = near.cosine[:, 0]
+    return np.column_stack([margins, best, share, share * best, same[:, 0] * best])
+
+
+def as_linear(linear: LinearModel) -> Logistic:
+    alone = linear.calibration_
+    return Logistic(alone.intercept, (*alone.weights, 0.0, 0.0, 0.0, 0.0))
+
+
+def _sources(bits: int) -> list[str]:
+    return [name for place, name in enumerate(EVIDENCE) if bits >> place & 1]
+
+
+def _distinct(keys: list[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
+    place, distinct = pd.factorize(np.array(keys, dtype=object))
+    return distinct.tolist(), place
