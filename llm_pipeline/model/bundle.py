@@ -18,11 +18,18 @@ from llm_pipeline.errors import ModelOutdated, ModelUnavailable
 from llm_pipeline.model import archive
 from llm_pipeline.model.archive import Arrays
 from llm_pipeline.model.calibration import Logistic
-from llm_pipeline.model.features import BITS, Ngrams
+from llm_pipeline.model.features import Ngrams
 from llm_pipeline.model.linear import VIEWS as LINEAR_VIEWS
 from llm_pipeline.model.linear import LinearModel, untested
 from llm_pipeline.model.memory import Entry, Memory, restored
 from llm_pipeline.model.neighbours import VIEWS
+from llm_pipeline.model.packing import (
+    check_kinds,
+    ngram_arrays,
+    restored_ngrams,
+    restored_rows,
+    row_arrays,
+)
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.model.sources import Approved, CatalogueNames
 from llm_pipeline.model.stacking import PRIOR_NAME, PRIOR_NEIGHBOUR, UNFITTED, Stacking
@@ -76,6 +83,9 @@ def _described(recognizer: Recognizer) -> tuple[dict[str, Any], dict[str, npt.ND
         "classes": recognizer.classes_.tolist(),
         "linear_classes": linear.classes_.tolist(),
         "serves": stacking.serves,
+        "overturns": stacking.overturns,
+        "taught": int((documents < stacking.taught).sum()),
+        "C": linear.C_,
         "calibration": {
             "linear": _logistic(linear.calibration_),
             "neighbour": _logistic(stacking.neighbour),
@@ -94,10 +104,10 @@ def _described(recognizer: Recognizer) -> tuple[dict[str, Any], dict[str, npt.ND
     arrays: dict[str, npt.NDArray[Any]] = {
         "weights": linear.weights_.astype(np.float16),
         "intercept": linear.intercept_,
-        **_ngrams("linear", linear.ngrams_),
-        **_ngrams("ngrams", recognizer.ngrams_),
-        **_rows("approved", approved.index.rows()[documents]),
-        **_rows("names", names.index.rows()),
+        **ngram_arrays("linear", linear.ngrams_),
+        **ngram_arrays("ngrams", recognizer.ngrams_),
+        **row_arrays("approved", approved.index.rows()[documents]),
+        **row_arrays("names", names.index.rows()),
     }
     return description, arrays
 
@@ -127,18 +137,6 @@ def _described_memory(
     return described, np.array(kept, dtype=np.intp)
 
 
-def _ngrams(name: str, ngrams: Ngrams) -> dict[str, npt.NDArray[Any]]:
-    return {f"{name}_columns": ngrams.columns_, f"{name}_idf": ngrams.idf_}
-
-
-def _rows(name: str, rows: csr_matrix) -> dict[str, npt.NDArray[Any]]:
-    return {
-        f"{name}_data": rows.data.astype(np.float16),
-        f"{name}_indices": rows.indices,
-        f"{name}_pointers": rows.indptr,
-    }
-
-
 def _read_description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8", errors=_HALVES))
@@ -153,22 +151,23 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 def _rebuilt(description: dict[str, Any], arrays: Arrays) -> Recognizer:
     recognizer = Recognizer(**_params(**description["params"]))
-    _check_kinds(arrays)
+    check_kinds(arrays)
     stored = description["calibration"]
     calibration = {name: _restored(stored[name], like) for name, like in _CALIBRATION.items()}
     recognizer.trust_ = Trust(calibration["exact"], calibration["key"])
     recognizer.classes_ = np.array(_column(description["classes"]), dtype=object)
-    recognizer.ngrams_ = _restored_ngrams(Ngrams(VIEWS, balanced=True), "ngrams", arrays)
+    recognizer.ngrams_ = restored_ngrams(Ngrams(VIEWS, balanced=True), "ngrams", arrays)
     recognizer.memory_ = _memory(**description["memory"])
     recognizer.approved_ = Approved(recognizer.ngrams_, recognizer.memory_)
     recognizer.approved_.restore(
-        description["memory"]["keys"], _restored_rows("approved", arrays, recognizer.ngrams_)
+        description["memory"]["keys"], restored_rows("approved", arrays, recognizer.ngrams_)
     )
     recognizer.names_ = CatalogueNames(recognizer.ngrams_)
-    names = _restored_rows("names", arrays, recognizer.ngrams_)
+    names = restored_rows("names", arrays, recognizer.ngrams_)
     _names(recognizer.names_, **description["names"], rows=names)
     recognizer.linear_ = _linear(recognizer, description["linear_classes"], arrays)
     recognizer.linear_.calibration_ = calibration["linear"]
+    recognizer.linear_.C_ = float(description["C"])
     recognizer.stacking_ = Stacking(
         recognizer.linear_,
         recognizer.approved_,
@@ -178,6 +177,8 @@ def _rebuilt(description: dict[str, Any], arrays: Arrays) -> Recognizer:
         calibration["name"],
         calibration["stacked"],
         recognizer.n_jobs,
+        bool(description["overturns"]),
+        *_column([description["taught"]], int),
     )
     if description["serves"] not in recognizer.stacking_.ways:
         raise ValueError(f"it answers by {description['serves']!r}, which it does not hold")
@@ -218,7 +219,7 @@ def _memory(
 def _linear(recognizer: Recognizer, classes: list[str], arrays: Arrays) -> LinearModel:
     linear = LinearModel(C=recognizer.C, random_state=recognizer.random_state)
     linear.classes_ = np.array(_column(classes), dtype=object)
-    linear.ngrams_ = _restored_ngrams(Ngrams(LINEAR_VIEWS, min_texts=2), "linear", arrays)
+    linear.ngrams_ = restored_ngrams(Ngrams(LINEAR_VIEWS), "linear", arrays)
     shape = (len(linear.ngrams_.columns_), len(classes))
     if arrays["weights"].shape != shape or arrays["intercept"].shape != shape[1:]:
         raise ValueError(f"weights of shape {arrays['weights'].shape} for {shape}")
@@ -228,29 +229,6 @@ def _linear(recognizer: Recognizer, classes: list[str], arrays: Arrays) -> Linea
         raise ValueError("weights that are not finite")
     linear.tested_ = None
     return linear
-
-
-def _restored_ngrams(ngrams: Ngrams, name: str, arrays: Arrays) -> Ngrams:
-    columns, idf = arrays[f"{name}_columns"], arrays[f"{name}_idf"]
-    if columns.shape != idf.shape or columns.ndim != 1:
-        raise ValueError(f"{columns.shape} terms with {idf.shape} weights")
-    if len(columns) and not 0 <= columns.min() <= columns.max() < len(ngrams.views) << BITS:
-        raise ValueError("terms outside the range of the hash")
-    if not np.isfinite(idf).all():
-        raise ValueError("weights of terms that are not finite")
-    return ngrams.restore(columns, idf.astype(np.float32))
-
-
-def _restored_rows(name: str, arrays: Arrays, ngrams: Ngrams) -> csr_matrix:
-    pointers = arrays[f"{name}_pointers"]
-    rows = csr_matrix(
-        (arrays[f"{name}_data"].astype(np.float32), arrays[f"{name}_indices"], pointers),
-        shape=(len(pointers) - 1, len(ngrams.columns_)),
-    )
-    rows.check_format(full_check=True)  # sparse_dot_topn trusts the indices it is given
-    if not np.isfinite(rows.data).all():
-        raise ValueError("rows that are not finite")
-    return rows
 
 
 def _logistic(stored: Logistic) -> list[float]:
@@ -264,20 +242,13 @@ def _restored(stored: list[float], like: Logistic) -> Logistic:
     return Logistic(intercept, tuple(weights))
 
 
-def _check_kinds(arrays: Arrays) -> None:
-    for name, array in arrays.items():
-        whole = name.endswith(("_columns", "_indices", "_pointers"))
-        if array.dtype.kind != ("i" if whole else "f"):
-            raise ValueError(f"{name} of type {array.dtype}")
-
-
-def _params(**params: float) -> dict[str, Any]:
+def _params(*, min_probability: float, n_jobs: int, **others: float | None) -> dict[str, Any]:
     """Return parameters that are numbers, and no more threads than machines have."""
-    if not all(type(value) in (int, float) for value in params.values()):
-        raise ValueError(f"parameters that are not numbers: {params}")
-    if params["n_jobs"] not in range(-1, MOST_THREADS):
-        raise ValueError(f"{params['n_jobs']} threads")
-    return params
+    if {type(min_probability), *map(type, others.values())} - {int, float, type(None)}:
+        raise ValueError(f"parameters that are not numbers: {min_probability}, {others}")
+    if n_jobs not in range(-1, MOST_THREADS):
+        raise ValueError(f"{n_jobs} threads")
+    return {"min_probability": float(min_probability), "n_jobs": n_jobs, **others}
 
 
 def _names(

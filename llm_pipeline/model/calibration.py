@@ -11,6 +11,7 @@ Floats = npt.NDArray[np.float64]
 
 ENOUGH = 100  # answers of known truth, and at least `BOTH` of them right and wrong each
 BOTH = 10
+NOTHING = 0.1  # weight of the wrong answer to nothing, of that of all answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,30 @@ def fitted(
     prior: Logistic,
     weights: Floats | None = None,
 ) -> Logistic:
-    """Fit to answers of known truth; too few of them leave the prior as it is."""
-    if len(right) < ENOUGH or not BOTH <= right.sum() <= len(right) - BOTH:
+    """Fit to answers of known truth; too few of them leave a prior that tells scores apart."""
+    if len(right) >= ENOUGH and BOTH <= right.sum() <= len(right) - BOTH:
+        return _fit(scores, right, weights, C=100.0)
+    if any(prior.weights) or not len(right):
         return prior
-    model = LogisticRegression(C=100.0, max_iter=1000).fit(scores, right, sample_weight=weights)
+    # Scores of nothing are taken for wrong: a model that was never wrong is trusted as well, but
+    # not for answers to texts it knows nothing of.
+    given = np.ones(len(right)) if weights is None else weights
+    return (
+        _fit(
+            np.vstack([scores, np.zeros_like(scores[:1])]),
+            np.append(right, False),
+            np.append(given, NOTHING * given.sum()),
+        )
+        if right.any()
+        else prior
+    )
+
+
+def _fit(
+    scores: npt.NDArray[np.floating],
+    right: npt.NDArray[np.bool_],
+    weights: Floats | None,
+    C: float = 1.0,
+) -> Logistic:
+    model = LogisticRegression(C=C, max_iter=1000).fit(scores, right, sample_weight=weights)
     return Logistic(float(model.intercept_[0]), tuple(model.coef_[0].tolist()))

@@ -68,7 +68,7 @@ class Ngrams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     --------
     >>> rows = Ngrams((View("letters", (2, 3)),)).fit_transform(["blue bottle", "bottle"])
     >>> round(float((rows @ rows.T).toarray()[0, 1]), 1)
-    0.6
+    0.7
     """
 
     def __init__(

@@ -51,6 +51,7 @@ class Memory:
 
     >>> memory = Memory()
     >>> memory.learn("AMZN MKTP CA*2K4", "5942")
+    'amzn mktp ca'
     >>> memory.look_up("amzn mktp ca 9q1")
     Hit(target='5942', evidence='key', example='AMZN MKTP CA*2K4')
     """

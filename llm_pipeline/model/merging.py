@@ -1,6 +1,6 @@
 """How the candidates of several sources become one list for each text: the surer one wins."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from llm_pipeline.model.sources import CatalogueNames, Near, Objects, objects
 # Of several targets with one name the first in the catalogue is meant: 95 % of the securities whose
 # company the name told were its first listed one.
 FIRST_OF_NAME = 0.95
+SUPPORT = 1e-6  # of the probability of a source that only supports another one
 
 
 class Offer(NamedTuple):
@@ -44,6 +45,13 @@ def offer(source: int, near: Near, probability: Floats) -> Offer:
     row, place = np.nonzero((near.target != "") & (probability > 0))
     at = (row, place)
     return Offer(source, row, near.target[at], probability[at], near.document[at])
+
+
+def behind(offered: Offer, others: Collection[str], before: float = np.inf) -> Offer:
+    """Let targets that another source answers for only support it, but for newer documents."""
+    answered = np.fromiter((key in others for key in offered.target), bool, len(offered.target))
+    supports = answered & (offered.document < before)
+    return offered._replace(probability=np.where(supports, SUPPORT, 1) * offered.probability)
 
 
 def with_siblings(offered: Offer, names: CatalogueNames, most: int) -> Offer:

@@ -62,7 +62,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self,
         *,
         min_probability: float = 0.5,
-        C: float = 0.5,
+        C: float | None = None,
         n_jobs: int = 1,
         random_state: int = 0,
     ) -> None:

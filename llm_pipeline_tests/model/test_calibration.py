@@ -21,8 +21,18 @@ def test_gives_the_logistic_function_of_each_row() -> None:
         np.zeros(0, dtype=bool),
     ],
 )
-def test_too_few_answers_leave_the_prior(right: np.ndarray) -> None:
+def test_too_few_answers_leave_a_prior_that_tells_scores_apart(right: np.ndarray) -> None:
     assert fitted(np.zeros((len(right), 1)), right, PRIOR) is PRIOR
+
+
+def test_few_answers_replace_a_prior_that_says_nothing_of_scores() -> None:
+    untested = Logistic(-2.0, (0.0,))
+    scores = np.ones((50, 1))
+    always = fitted(scores, np.ones(50, dtype=bool), untested)
+    mostly = fitted(scores, np.arange(50) >= 10, untested)
+    assert 0.9 < always(scores[:1])[0] < 1
+    assert mostly(scores[:1])[0] == pytest.approx(0.79, abs=0.03)
+    assert fitted(scores[:0], np.zeros(0, dtype=bool), untested) is untested
 
 
 def test_fitted_it_says_how_often_answers_of_such_a_score_were_right() -> None:

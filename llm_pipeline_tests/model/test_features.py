@@ -31,7 +31,7 @@ TEXTS = [
 def terms(view: View, texts: list[str]) -> list[int]:
     """Return how many terms each text has."""
     counted = Ngrams((view,)).fit(texts).transform(texts)
-    return np.diff(counted.indptr).tolist()
+    return [int(count) for count in np.diff(counted.indptr)]
 
 
 def cosines(rows: csr_matrix) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_only_the_most_doubted_texts_look_up_their_nearest(
 
 
 def test_a_given_recogniser_and_the_catalogue_are_used(texts: pd.DataFrame) -> None:
-    given = Recognizer(ngram_range=(2, 3))
+    given = Recognizer(C=1.0)
     catalogue = [Target("spa", "Lake Spa")]
     errors = LabelErrors(given, folds=2).fit(texts["text"], texts["target"], catalogue=catalogue)
     assert "spa" in errors.classes_

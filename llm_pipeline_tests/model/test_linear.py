@@ -34,7 +34,7 @@ def test_a_single_class_is_offered_but_not_trusted() -> None:
     model = LinearModel().fit(["taxi", "pizza", "hotel"], ["a", "a", "a"])
     targets, probabilities = model.top_k(["taxi", "日本"], 2)
     assert targets.tolist() == [["a", ""], ["", ""]]
-    assert probabilities.tolist() == [[UNTESTED, 0.0], [0.0, 0.0]]
+    assert probabilities.tolist() == [[pytest.approx(UNTESTED), 0.0], [0.0, 0.0]]
 
 
 def test_two_classes_are_told_apart() -> None:
@@ -46,7 +46,7 @@ def test_two_classes_are_told_apart() -> None:
 
 def test_two_labels_of_one_key_are_untested() -> None:
     model = LinearModel().fit(["taxi 1", "taxi 2"], ["a", "b"])
-    assert model.top_k(["taxi"], 1)[1].tolist() == [[UNTESTED]]
+    assert model.top_k(["taxi"], 1)[1].tolist() == [[pytest.approx(UNTESTED)]]
 
 
 def test_five_texts_are_enough_to_answer() -> None:
@@ -89,6 +89,13 @@ def test_terms_of_one_key_only_are_dropped_from_large_training_sets(
     shared = LinearModel().fit(names, targets)
     assert 0 < len(shared.weights_) < len(every.weights_)
     assert shared.top_k(["moon taxi"], 1)[0].tolist() == [["taxi"]]
+
+
+def test_of_too_many_keys_those_with_most_texts_teach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "MAX_PAIRS", 2)
+    texts = ["xylophone", "city taxi 1", "city taxi 2", "corner books 1", "corner books 2"]
+    model = LinearModel().fit(texts, ["music", "taxi", "taxi", "books", "books"])
+    assert model.classes_.tolist() == ["books", "taxi"]
 
 
 def test_weights_stay_within_their_number(
@@ -141,7 +148,7 @@ def test_tested_in_time_it_answers_later_keys_only(texts: pd.DataFrame) -> None:
     assert set(anyhow.key) == set(keys)
     early = set(list(keys)[: int(0.4 * len(keys))])
     assert set(in_time.key) == set(keys) - early
-    assert in_time.right.mean() > 0.9
+    assert in_time.right.mean() > 0.8
 
 
 def test_keys_that_all_came_at_once_are_untested(texts: pd.DataFrame) -> None:

@@ -3,7 +3,15 @@ import pytest
 
 from llm_pipeline.domain.records import Target
 from llm_pipeline.model.features import Ngrams
-from llm_pipeline.model.merging import FIRST_OF_NAME, Offer, merge, offer, with_siblings
+from llm_pipeline.model.merging import (
+    FIRST_OF_NAME,
+    SUPPORT,
+    Offer,
+    behind,
+    merge,
+    offer,
+    with_siblings,
+)
 from llm_pipeline.model.sources import CatalogueNames, Near, objects
 
 
@@ -58,6 +66,13 @@ def test_equally_sure_targets_keep_their_order_whatever_else_is_asked() -> None:
     among = answers(offered(1, (0, "a", 0.9, 0), *tied))
     assert [target for _, target, _ in alone] == ["b", "a"]
     assert among[1:] == alone
+
+
+def test_what_another_source_answers_for_is_only_supported_but_by_newer_documents() -> None:
+    near = offered(1, (0, "a", 0.9, 3), (0, "b", 0.8, 4), (0, "a", 0.7, 9))
+    found = behind(near, {"a"}, before=9).probability
+    assert found.tolist() == pytest.approx([0.9 * SUPPORT, 0.8, 0.7])
+    assert behind(near, {"a"}).probability[2] == pytest.approx(0.7 * SUPPORT)
 
 
 def test_no_offers_are_no_answers() -> None:

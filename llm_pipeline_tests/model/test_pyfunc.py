@@ -25,7 +25,7 @@ def test_mlflow_loads_the_saved_model_and_answers_plain_texts(
     )
     taxi, nothing = mlflow.pyfunc.load_model(str(tmp_path / "saved")).predict(["moon taxi", "!!!"])
     assert (taxi["state"], taxi["target"]) == ("matched", "taxi")
-    assert taxi["candidates"][0]["evidence"] == "model"
+    assert taxi["candidates"][0]["evidence"] == "model + neighbour"
     assert nothing == {
         "text": "!!!",
         "state": "no_match",

@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from llm_pipeline.domain.records import Candidate, Recognition, State
+from llm_pipeline.domain.records import Candidate, Recognition, State, Target
+from llm_pipeline.domain.text import group_key
 from llm_pipeline.errors import InvalidInput
+from llm_pipeline.model import recognizer as module
 from llm_pipeline.model.evaluation import held_out
-from llm_pipeline.model.recognizer import PRIOR_SHARE, Recognizer, memory_probability
+from llm_pipeline.model.recognizer import Recognizer
 
 
 def test_an_exact_repeat_is_answered_by_memory_with_its_example(
@@ -20,16 +22,26 @@ def test_an_exact_repeat_is_answered_by_memory_with_its_example(
     assert answer.candidates[0] == Candidate("coffee", answer.probability, "exact", text)
 
 
-def test_memory_comes_first_and_the_model_offers_the_others(fitted: Recognizer) -> None:
-    fresh = clone(fitted).fit(["city taxi 1", "pizza", "hotel"], ["odd", "food", "bed"])
-    (answer,) = fresh.recognize(["city taxi 2"])
-    assert [c.evidence for c in answer.candidates] == ["key", "model", "model"]
-    assert len({c.target for c in answer.candidates}) == 3
-    assert sum(c.probability for c in answer.candidates) <= 1
+def test_a_text_that_memory_knows_has_that_answer_alone(fitted: Recognizer) -> None:
+    (answer,) = fitted.recognize(["CITY TAXI fff #99"])
+    assert [c.evidence for c in answer.candidates] == ["key"]
+
+
+def test_explained_it_has_the_others_as_well_and_examples(fitted: Recognizer) -> None:
+    known, new = fitted.recognize(["CITY TAXI fff #99", "moon taxis"], explain=True)
+    first, *others = known.candidates
+    assert (first.target, first.evidence) == ("taxi", "key")
+    assert others
+    assert {c.target for c in others}.isdisjoint({"taxi"})
+    assert sum(c.probability for c in known.candidates) <= 1
+    assert all("TAXI" in example for example in first.examples + new.candidates[0].examples)
+    assert 0 < len(new.candidates[0].examples) <= 3
 
 
 def test_top_k_limits_the_candidates(fitted: Recognizer) -> None:
-    assert [len(a.candidates) for a in fitted.recognize(["moon taxi", "city taxi"], 2)] == [2, 2]
+    asked = ["moon taxi", "city taxi aaa"]
+    answers = [fitted.recognize(asked, k, explain=True) for k in (1, 2, 3)]
+    assert [[len(a.candidates) for a in found] for found in answers] == [[1, 1], [2, 2], [3, 3]]
 
 
 def test_a_text_unlike_any_other_abstains(fitted: Recognizer) -> None:
@@ -81,13 +93,114 @@ def test_held_out_keys_never_change_the_weights(texts: pd.DataFrame) -> None:
     assert other.predict(texts["text"][~teaches]).tolist() == ["spoiled"] * (~teaches).sum()
 
 
-def test_history_sets_the_probability_of_memory_hits() -> None:
-    rows = [("taxi 1", "taxi", "a")] * 21 + [("taxi 2", "taxi", "b")]
-    history = pd.DataFrame(rows, columns=["normalized", "key", "target"])
-    probability = memory_probability(history)
-    assert probability["exact"] == pytest.approx((20 + 20 * PRIOR_SHARE["exact"]) / 40)
-    assert probability["key"] == pytest.approx((0 + 20 * PRIOR_SHARE["key"]) / 21)
-    assert memory_probability(None) == PRIOR_SHARE
+def history_of(*rows: tuple[str, str]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["normalized", "target"])
+    return table.assign(key=[group_key(text) for text in table["normalized"]])
+
+
+def test_confirmations_make_memory_surer_and_changes_less_sure() -> None:
+    rows = [("taxi 1", "a")] * 9 + [("hotel 1", "b"), ("hotel 1", "c")] * 4 + [("books 1", "d")]
+    texts = ["taxi 1", "hotel 1", "books 1"]
+    fitted = Recognizer().fit(texts, ["a", "c", "d"], history=history_of(*rows))
+    steady, changing, once = (answer.probability for answer in fitted.recognize(texts))
+    assert changing < once < steady
+    by_key = [answer.probability for answer in fitted.recognize(["taxi 2", "hotel 2"])]
+    assert by_key[1] < by_key[0] < steady
+
+
+def test_a_correction_makes_memory_less_sure_at_once() -> None:
+    recognizer = Recognizer.empty()
+    recognizer.learn("taxi 1", "a")
+    (before,) = recognizer.recognize(["taxi 1"])
+    recognizer.learn("taxi 1", "a")
+    (confirmed,) = recognizer.recognize(["taxi 1"])
+    recognizer.learn("taxi 1", "b")
+    (corrected,) = recognizer.recognize(["taxi 1"])
+    assert corrected.target == "b"
+    assert corrected.probability < before.probability < confirmed.probability
+
+
+def test_time_order_calibrates_by_what_came_before(texts: pd.DataFrame) -> None:
+    """In the second half of this stream every target has another word than before."""
+    half = len(texts) // 2
+    words = {"taxi": "cab", "books": "novels", "hotel": "inn", "coffee": "espresso"}
+    stream = pd.DataFrame(
+        {
+            "normalized": [
+                f"{'abcdefghij'[n % 10] * 2}{'klmnopqrst'[n // 10 % 10] * 2} "
+                f"{words[target] if n >= half else target}"
+                for n, target in enumerate(texts["target"])
+            ],
+            "target": texts["target"],
+        }
+    )
+    stream = history_of(*zip(stream["normalized"], stream["target"], strict=True))
+    in_time = Recognizer().fit(stream["normalized"], stream["target"], history=stream)
+    anyhow = Recognizer().fit(stream["normalized"], stream["target"])
+    (sober,), (sure,) = (one.recognize(["moon taxi"]) for one in (in_time, anyhow))
+    assert sober.candidates[0].target == sure.candidates[0].target == "taxi"
+    assert sober.probability < sure.probability
+
+
+def test_the_catalogue_answers_before_anything_is_learned() -> None:
+    catalogue = [Target("GOOG", "Alphabet Inc"), Target("GOOGL", "Alphabet Inc")]
+    recognizer = Recognizer(min_probability=0.4).fit([], [], catalogue=catalogue)
+    assert recognizer.classes_.tolist() == ["GOOG", "GOOGL"]
+    (answer,) = recognizer.recognize(["alphabet inc. - com stk"])
+    assert [(c.target, c.evidence) for c in answer.candidates] == [
+        ("GOOG", "name"),
+        ("GOOGL", "name"),
+    ]
+    assert answer.candidates[0].example == "Alphabet Inc"
+
+
+def test_names_are_learned_renamed_and_forgotten_at_once() -> None:
+    recognizer = Recognizer.empty()
+    recognizer.learn_names([Target("a", "Quartz Lantern"), Target("b", "Corner Books")])
+    assert recognizer.predict(["quartz lanterns", "corner book"]).tolist() == ["a", "b"]
+    recognizer.learn_names([Target("a", "Blue Whale")])
+    recognizer.forget_name("b")
+    asked = ["quartz lanterns", "corner book", "blue whales"]
+    assert recognizer.predict(asked).tolist() == ["", "", "a"]
+
+
+def test_a_text_learned_helps_with_texts_like_it_at_once() -> None:
+    recognizer = Recognizer.empty()
+    recognizer.learn("quartz lantern ltd", "lamp")
+    (answer,) = recognizer.recognize(["quartz lanterns"])
+    assert (answer.candidates[0].target, answer.candidates[0].evidence) == ("lamp", "neighbour")
+    assert answer.candidates[0].example == "quartz lantern ltd"
+    recognizer.forget("quartz lantern ltd")
+    assert recognizer.recognize(["quartz lanterns"])[0].candidates == ()
+
+
+def test_the_ways_of_answering_share_what_they_know(texts: pd.DataFrame) -> None:
+    recognizer = Recognizer().fit(texts["text"], texts["target"])
+    ways = recognizer.variants()
+    assert list(ways) == ["linear", "retrieval", "stacked"]
+    assert [way.serves_ for way in ways.values()] == list(ways)
+    recognizer.learn("quartz lantern", "lamp")
+    assert {way.predict(["quartz lantern"])[0] for way in ways.values()} == {"lamp"}
+    evidence = {
+        name: way.recognize(["moon taxis"])[0].candidates[0].evidence for name, way in ways.items()
+    }
+    assert evidence == {"linear": "model", "retrieval": "neighbour", "stacked": "model + neighbour"}
+
+
+@pytest.mark.parametrize(("classes", "serves"), [(3, "retrieval"), (4, "stacked")])
+def test_too_many_targets_are_answered_by_retrieval_alone(
+    texts: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, classes: int, serves: str
+) -> None:
+    monkeypatch.setattr(module, "MAX_CLASSES", classes)
+    recognizer = Recognizer().fit(texts["text"], texts["target"])
+    assert recognizer.serves_ == serves
+    assert recognizer.predict(["moon taxis"]).tolist() == ["taxi"]
+
+
+def test_targets_with_one_text_each_have_no_weights() -> None:
+    recognizer = Recognizer().fit(["city taxi", "corner books", "grand hotel"], list("abc"))
+    assert list(recognizer.variants()) == ["retrieval"]
+    assert recognizer.predict(["grand hotels"]).tolist() == ["c"]
 
 
 def test_columns_of_different_length_are_refused() -> None:
@@ -134,4 +247,4 @@ def test_a_text_approved_by_the_letter_is_answered_however_unsteady_labels_were(
     fitted = Recognizer().fit(["taxi", "pizza"], ["b", "c"], history=flips)
     (answer,) = fitted.recognize(["Taxi!"])
     assert (answer.state, answer.target) == (State.MATCHED, "b")
-    assert answer.probability < 0.5
+    assert answer.probability < fitted.recognize(["pizza"])[0].probability

@@ -171,8 +171,8 @@ def test_documents_of_other_targets_share_what_the_nearest_leaves_over() -> None
     assert near_of(["", ""], [0.0, 0.0]).probabilities(np.array([0.7])).tolist() == [[0.0, 0.0]]
 
 
-def test_sources_are_compared() -> None:
+def test_sources_are_compared_and_how_near_both_are_if_they_agree() -> None:
     one, other = near_of(["a"], [0.9]), near_of(["b"], [0.4])
-    assert one.beside(one)[0].tolist() == pytest.approx([0.9, 0.3, 1, 0.9, 0.3, 1, 1])
+    assert one.beside(one)[0].tolist() == pytest.approx([0.9, 0.3, 1, 0.9, 0.3, 1, 0.81])
     assert one.beside(other)[0].tolist() == pytest.approx([0.9, 0.3, 1, 0.4, 0.3, 1, 0])
     assert one.right(np.array(["a"], dtype=object)).tolist() == [True]

@@ -12,7 +12,7 @@ from llm_pipeline.model.linear import LinearModel
 from llm_pipeline.model.memory import Memory
 from llm_pipeline.model.neighbours import VIEWS
 from llm_pipeline.model.sources import Approved, CatalogueNames
-from llm_pipeline.model.stacking import PRIOR_NAME, PRIOR_NEIGHBOUR, Stacking, Way, as_linear
+from llm_pipeline.model.stacking import PRIOR_NAME, PRIOR_NEIGHBOUR, Stacking, Way
 
 CATALOGUE = [Target("books", "Campus Books Inc"), Target("lamp", "Quartz Lantern")]
 NEW = ["moon taxi", "rare books", "sunset hotel", "quartz lanterns", "xqzw", ""]
@@ -93,7 +93,8 @@ def test_an_explanation_gives_the_nearest_approved_texts(whole: Stacking) -> Non
 
 
 def test_enough_taught_keys_calibrate(whole: Stacking) -> None:
-    assert whole.stacked != as_linear(whole.linear)
+    untold = stacked(["city taxi"], ["taxi"])
+    assert whole.stacked != untold.stacked
     sure = [answer[0].probability for answer in whole.candidates(["moon taxi", "old hotel"], 1)]
     assert min(sure) > 0.9
 
@@ -118,7 +119,7 @@ def test_the_catalogue_alone_answers() -> None:
     assert found.candidates([], 1) == []
 
 
-def test_retrieval_replaces_weights_where_it_was_ahead() -> None:
+def test_retrieval_overturns_weights_where_it_was_ahead() -> None:
     """Each target has its own brand, which no held-out weights could know."""
     letters = "abcdefghijklmnopqrst"
     pairs = [(f"{a * 2}{b * 3}", n) for n, (a, b) in enumerate(pairwise(letters))]
@@ -127,8 +128,20 @@ def test_retrieval_replaces_weights_where_it_was_ahead() -> None:
     targets = [str(n) for _, n in pairs for _ in "uvwxyz"]
     time = {group_key(text): place for place, text in enumerate(texts)}
     found = stacked(texts, targets, catalogue=catalogue, first_seen=time)
-    assert found.serves == "retrieval"
-    assert found.serving("stacked").serves == "stacked"
+    assert found.overturns
+    right = first(found.candidates([f"{word} {word[::-1]} ltd" for word, _ in pairs], 1))
+    assert right == [str(n) for _, n in pairs]
+
+
+def test_where_it_was_not_newer_texts_still_answer(whole: Stacking) -> None:
+    """Weights know nothing of what was learned since."""
+    assert not whole.overturns
+    table = brands()
+    found = stacked(table["text"].tolist(), table["target"].tolist())
+    found.approved._memory.learn("zebra zoo taxi", "hotel")
+    found.approved.add(["zebra zoo taxi"], ["zebra zoo taxi"])
+    (answer,) = found.candidates(["zebra zoos taxi"], 1)[0]
+    assert (answer.target, answer.example) == ("hotel", "zebra zoo taxi")
 
 
 def test_answers_are_alike_in_one_chunk_or_many(
@@ -144,4 +157,3 @@ def test_a_sample_of_the_taught_keys_is_enough(monkeypatch: pytest.MonkeyPatch) 
     table = brands()
     found = stacked(table["text"].tolist(), table["target"].tolist())
     assert first(found.candidates(NEW, 1))[:3] == ["taxi", "books", "hotel"]
-    assert found.stacked != as_linear(found.linear)
