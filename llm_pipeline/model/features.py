@@ -19,7 +19,6 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 BITS = 20  # 1,048,576 columns before pruning: 4 % of Toronto's 42,000 n-grams share one
-PRUNE_FROM = 1000  # distinct texts: terms of one text only then go, half of them, at no loss
 SPACE = 32
 
 Kind = Literal["words", "letters", "first word", "skeleton"]
@@ -56,7 +55,6 @@ class Ngrams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
     views : what is counted.
     balanced : bring each view's part of a row to length `View.weight` before the whole row is
         brought to length 1; otherwise weights multiply terms, and the longer view weighs more.
-    min_texts : terms of fewer texts are dropped, from `PRUNE_FROM` texts on.
     max_terms : the rarest terms beyond this number are dropped.
 
     Attributes
@@ -75,12 +73,10 @@ class Ngrams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         self,
         views: Sequence[View] = (View("letters", (3, 3)),),
         *,
-        min_texts: int = 1,
         max_terms: int | None = None,
         balanced: bool = False,
     ) -> None:
         self.views = views
-        self.min_texts = min_texts
         self.max_terms = max_terms
         self.balanced = balanced
 
@@ -133,11 +129,10 @@ class Ngrams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
 
     def _learn(self, counted: "list[csr_matrix]") -> None:
         texts = counted[0].shape[0]
-        needed = self.min_texts if texts >= PRUNE_FROM else 1
         frequency = np.concatenate(
             [np.bincount(part.indices, minlength=1 << BITS) for part in counted]
         )
-        kept = np.flatnonzero(frequency >= needed)
+        kept = np.flatnonzero(frequency)
         if self.max_terms is not None and len(kept) > self.max_terms:
             most_frequent = np.argsort(-frequency[kept], kind="stable")[: self.max_terms]
             kept = np.sort(kept[most_frequent])

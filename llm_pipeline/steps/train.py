@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import pandas as pd
 
@@ -61,7 +62,7 @@ class _Trial:
 
     def tried(self) -> list[VariantRecord]:
         return [
-            VariantRecord(name, variant.get_params(), _metrics(self.found[name]))
+            VariantRecord(name, _params(variant), _metrics(self.found[name]))
             for name, variant in self.variants.items()
         ]
 
@@ -119,6 +120,11 @@ def _learn(material: _Material) -> _Trial:
     return _Trial(recognizer, variants, recognizer.serves_, seconds, found)
 
 
+def _params(recognizer: Recognizer) -> dict[str, Any]:
+    """Return the parameters, with the inverse regularisation that was chosen."""
+    return {**recognizer.get_params(), "C": recognizer.linear_.C_}
+
+
 def _register(
     registry: Registry, material: _Material, why: Reason, trial: _Trial
 ) -> RegisteredModel:
@@ -126,7 +132,7 @@ def _register(
     with TemporaryDirectory() as folder:
         bundle.save(trial.recognizer, Path(folder, "bundle"))
         record = TrainingRecord(
-            params=trial.recognizer.get_params() | _sizes(built),
+            params=_params(trial.recognizer) | _sizes(built),
             metrics=trial.metrics(),
             tags=_tags(built, why) | {SERVES: trial.serves},
             plots=plots.draw(trial.found[trial.serves], Path(folder, "plots")),

@@ -6,7 +6,6 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from llm_pipeline.model import features
 from llm_pipeline.model.features import Ngrams, View
 
 TEXTS = [
@@ -96,15 +95,6 @@ def test_terms_that_were_not_learned_do_not_count() -> None:
     ngrams = Ngrams().fit(["taxi"])
     assert ngrams.transform(["pizza", "", "東京"]).nnz == 0
     assert ngrams.transform([]).shape == (0, 4)
-
-
-def test_rare_terms_are_dropped_once_there_are_many_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["city taxi", "airport taxi", "xylophone"]
-    assert Ngrams(min_texts=2).fit(texts).transform(["xylophone"]).nnz > 0
-    monkeypatch.setattr(features, "PRUNE_FROM", 3)
-    pruned = Ngrams(min_texts=2).fit(texts)
-    assert pruned.transform(["xylophone"]).nnz == 0
-    assert pruned.transform(["taxi"]).nnz == 4
 
 
 def test_at_most_so_many_terms_are_kept_the_most_frequent_ones() -> None:

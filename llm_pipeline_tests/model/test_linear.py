@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llm_pipeline.model import features, linear
+from llm_pipeline.model import linear
 from llm_pipeline.model.linear import (
     UNTESTED,
     LinearModel,
@@ -78,17 +78,6 @@ def test_texts_are_scored_alike_in_one_chunk_or_many(
     parts = model.top_k(texts["text"], 2)
     assert (whole[0] == parts[0]).all()
     np.testing.assert_allclose(whole[1], parts[1])
-
-
-def test_terms_of_one_key_only_are_dropped_from_large_training_sets(
-    texts: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names, targets = [*texts["text"], "xylophone"], [*texts["target"], "music"]
-    every = LinearModel().fit(names, targets)
-    monkeypatch.setattr(features, "PRUNE_FROM", 10)
-    shared = LinearModel().fit(names, targets)
-    assert 0 < len(shared.weights_) < len(every.weights_)
-    assert shared.top_k(["moon taxi"], 1)[0].tolist() == [["taxi"]]
 
 
 def test_of_too_many_keys_those_with_most_texts_teach(monkeypatch: pytest.MonkeyPatch) -> None:
