@@ -215,8 +215,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(learned: Parts, tmp_path: Path) -> Iterator[Start]:
-    """Start the command on 8,000 rows as a terminal does: with a process group of its own."""
-    write(tmp_path / "a.csv", ("text",), [[text] for text in _texts(8_000)])
+    """Start the command on 24,000 rows as a terminal does: with a process group of its own."""
+    write(tmp_path / "a.csv", ("text",), [[text] for text in _texts(24_000)])
     environment = os.environ | {"LLM_PIPELINE_HOME": str(learned.settings.home)}
     begun: list[subprocess.Popen[str]] = []
 
@@ -290,8 +290,8 @@ def test_after_the_parent_was_killed_the_rest_is_done_as_if_nothing_had_been(
     process.communicate()
     assert psutil.wait_procs(workers, timeout=20)[1] == []
     assert not (tmp_path / name).exists()
-    assert 0 < sum(json.loads(journal.read_text())["outcomes"].values()) < 8_000
-    assert "8,000 rows" in _finish(start(name, "--resume"))
+    assert 0 < sum(json.loads(journal.read_text())["outcomes"].values()) < 24_000
+    assert "24,000 rows" in _finish(start(name, "--resume"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", name]
     assert (tmp_path / name).read_bytes() == expected(name)
 
@@ -307,11 +307,11 @@ def test_an_interrupted_batch_says_how_far_it_came_and_goes_on_from_there(
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, "")
     rows = _read(tmp_path / "b.partial.csv")
-    assert 0 < len(rows) < 8_000
+    assert 0 < len(rows) < 24_000
     assert all(row["state"] in {"matched", "no_match"} for row in rows)
     assert f"broken off after {len(rows):,} rows" in err
     assert err.count("\n") == 1
-    assert "8,000 rows" in _finish(start("b.csv", "--resume"))
+    assert "24,000 rows" in _finish(start("b.csv", "--resume"))
     assert (tmp_path / "b.csv").read_bytes() == expected("b.csv")
 
 
@@ -337,4 +337,4 @@ def test_a_full_disk_leaves_whole_rows(start: Start, tmp_path: Path) -> None:
     assert len(rows) % 100 == 0
     assert f"broken off after {len(rows):,} rows" in err
     _finish(start("b.csv", "--resume"))
-    assert len(_read(tmp_path / "b.csv")) == 8_000
+    assert len(_read(tmp_path / "b.csv")) == 24_000
