@@ -10,21 +10,14 @@ from llm_pipeline.errors import InvalidInput
 from llm_pipeline.model import bundle, extra
 from llm_pipeline.model.extra import ExtraTest, Vocabulary
 from llm_pipeline.model.recognizer import Recognizer
+from llm_pipeline_tests.factories import shops
 
-SHOPS = ("harbor", "maple", "summit", "valley", "cedar", "granite", "willow", "meadow")
 Rows = tuple[list[str], list[str], list[Extra | None]]
 
 
-def shops(rows: int, seed: int, *, decides: bool) -> Rows:
-    """Texts that say nothing of their target, and a column that tells nineteen of twenty or is
-    drawn by lot."""
-    random = np.random.default_rng(seed)
-    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    texts = [f"{SHOPS[n % 8]} {''.join(random.choice(letters, 6))}" for n in range(rows)]
-    targets = random.choice(["parts", "food"], rows).tolist()
-    by_lot = random.choice(["parts", "food"], rows)
-    said = np.where(random.random(rows) < 0.9, targets, by_lot) if decides else by_lot
-    return texts, targets, [{"gl_desc": f"{word.upper()} - all"} for word in said]
+def told_shops(rows: int, seed: int, *, decides: bool) -> Rows:
+    texts, targets, columns = zip(*shops(rows, seed, decides=decides), strict=True)
+    return list(texts), list(targets), [{"gl_desc": column} for column in columns]
 
 
 def share_right(recognizer: Recognizer, rows: Rows, *, told: bool) -> float:
@@ -36,18 +29,18 @@ def share_right(recognizer: Recognizer, rows: Rows, *, told: bool) -> float:
 
 @pytest.fixture(scope="module")
 def decided() -> Recognizer:
-    texts, targets, said = shops(400, 0, decides=True)
+    texts, targets, said = told_shops(400, 0, decides=True)
     return Recognizer().fit(texts, targets, extra=said)
 
 
 @pytest.fixture(scope="module")
 def by_lot() -> Recognizer:
-    texts, targets, said = shops(400, 0, decides=False)
+    texts, targets, said = told_shops(400, 0, decides=False)
     return Recognizer().fit(texts, targets, extra=said)
 
 
 def test_a_column_that_decides_is_kept_and_raises_accuracy(decided: Recognizer) -> None:
-    asked = shops(200, 1, decides=True)
+    asked = told_shops(200, 1, decides=True)
     test = decided.extra_test_
     assert decided.extra_used_
     assert test is not None
@@ -58,34 +51,31 @@ def test_a_column_that_decides_is_kept_and_raises_accuracy(decided: Recognizer) 
 
 
 def test_a_column_drawn_by_lot_is_dropped(by_lot: Recognizer) -> None:
-    texts, _, said = shops(50, 2, decides=False)
+    texts, _, said = told_shops(50, 2, decides=False)
     assert not by_lot.extra_used_
     assert by_lot.extra_test_ is not None
     assert by_lot.extra_test_.p > extra.SIGNIFICANT
     assert by_lot.recognize(texts, extra=said) == by_lot.recognize(texts)
 
 
-def test_without_columns_a_text_is_answered_as_if_there_were_none(decided: Recognizer) -> None:
-    texts, targets, _ = shops(400, 0, decides=True)
-    plain = Recognizer().fit(texts, targets)
-    asked = shops(50, 3, decides=True)[0]
+def test_columns_that_say_nothing_known_change_nothing(decided: Recognizer) -> None:
+    asked = told_shops(50, 3, decides=True)[0]
     nothing: list[Extra | None] = [None, {}, {"gl_desc": None}, {"color": "red"}, {"gl_desc": "?"}]
     said = nothing * 10
-    assert decided.recognize(asked, extra=said) == plain.recognize(asked)
-    assert (plain.extra_used_, plain.extra_test_) == (False, None)
-    np.testing.assert_array_equal(decided.linear_.weights_, plain.linear_.weights_)
+    assert decided.recognize(asked, extra=said) == decided.recognize(asked)
+    assert Recognizer().fit(["a", "b"], ["a", "b"], extra=[None, {}]).extra_test_ is None
 
 
 def test_a_text_asked_with_different_columns_is_answered_apart(decided: Recognizer) -> None:
-    said: list[Extra | None] = [{"gl_desc": f"{word} all"} for word in ("parts", "food", "parts")]
+    said: list[Extra | None] = [{"gl_desc": word} for word in ("parts all", "meals", "Parts, all")]
     answers = decided.recognize(["harbor qqqzzz"] * 3, extra=said)
-    assert [answer.target for answer in answers] == ["parts", "food", "parts"]
+    assert [answer.target for answer in answers] == ["AMZN", "SBUX", "AMZN"]
     assert [answer.text for answer in answers] == ["harbor qqqzzz"] * 3
 
 
 def test_memory_goes_before_columns(decided: Recognizer) -> None:
-    texts, targets, _ = shops(400, 0, decides=True)
-    other: Extra = {"gl_desc": "food all" if targets[0] == "parts" else "parts all"}
+    texts, targets, _ = told_shops(400, 0, decides=True)
+    other: Extra = {"gl_desc": "meals" if targets[0] == "AMZN" else "parts all"}
     (answer,) = decided.recognize([texts[0]], extra=[other])
     assert (answer.target, answer.candidates[0].evidence) == (targets[0], "exact")
 
@@ -96,7 +86,7 @@ def test_columns_alone_answer_nothing(decided: Recognizer) -> None:
 
 
 def test_every_way_of_answering_sees_the_columns(decided: Recognizer) -> None:
-    asked = shops(100, 4, decides=True)
+    asked = told_shops(100, 4, decides=True)
     right = {way: share_right(one, asked, told=True) for way, one in decided.variants().items()}
     assert decided.serves_ == "stacked"
     assert min(right["linear"], right["stacked"]) > 0.9
@@ -106,7 +96,7 @@ def test_every_way_of_answering_sees_the_columns(decided: Recognizer) -> None:
 def test_a_saved_recogniser_keeps_its_columns(decided: Recognizer, tmp_path: Path) -> None:
     bundle.save(decided, tmp_path)
     loaded = bundle.load(tmp_path)
-    texts, _, said = shops(60, 5, decides=True)
+    texts, _, said = told_shops(60, 5, decides=True)
     assert loaded.extra_used_
     assert loaded.recognize(texts, extra=said) == decided.recognize(texts, extra=said)
     assert loaded.recognize(texts) == decided.recognize(texts)
