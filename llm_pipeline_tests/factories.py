@@ -46,13 +46,13 @@ def labelled(copies: int = 4) -> list[tuple[str, str]]:
 
 def shops(rows: int, seed: int, *, decides: bool) -> list[tuple[str, str, str]]:
     """Texts that say nothing of their target, their targets, and a column beside them that tells
-    nineteen of twenty targets, or is drawn by lot."""
+    nine of ten targets, or is drawn by lot."""
     random = np.random.default_rng(seed)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     found = []
     for n in range(rows):
         target, by_lot = random.choice(["AMZN", "SBUX"], 2).tolist()
-        told = target if decides and random.random() < 0.9 else by_lot
+        told = target if decides and random.random() < 0.8 else by_lot
         column = {"AMZN": "PARTS - all", "SBUX": "Meals"}[told]
         found.append(
             (f"{TOWNS[n % len(TOWNS)]} {''.join(random.choice(letters, 6))}", target, column)

@@ -97,11 +97,11 @@ def test_columns_without_weights_change_no_answer(client: httpx.Client) -> None:
 
 
 def test_a_column_that_helps_tells_equal_texts_apart(server: Running) -> None:
-    texts, targets, columns = zip(*shops(300, 0, decides=True), strict=True)
+    texts, targets, columns = zip(*shops(400, 0, decides=True), strict=True)
     known = Recognizer().fit(texts, targets, extra=[{"gl": column} for column in columns])
     server.app.state.services.live.serving._recognizer = known
     said = [{"gl": "parts all"}, {"gl": "MEALS"}, {"gl": "Parts, all"}]
-    asked = {"texts": ["maple qqqzzz"] * 3, "extra": said}
+    asked = {"texts": ["harbor moltin"] * 3, "extra": said}
     with server.client() as client:
         found = client.post(RECOGNIZE, json=asked).json()["results"]
     assert [one["candidates"][0]["target"] for one in found] == ["AMZN", "SBUX", "AMZN"]

