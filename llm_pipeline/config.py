@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from llm_pipeline.domain.extra import column_names
+
 
 class Settings(BaseSettings):
     """All settings, each with a default that works on one machine."""
@@ -31,10 +33,19 @@ class Settings(BaseSettings):
         default=20, ge=1, description="newly approved texts after which a training starts by itself"
     )
     max_upload_mb: int = Field(default=2048, ge=1, description="largest file the API accepts, MiB")
+    extra_columns: str = Field(
+        default="",
+        description="columns beside the text, with commas between, that recognition may use where "
+        "they help: `amount`, `source`, `month` and the files' own",
+    )
 
     def path(self, *parts: str) -> Path:
         """Return an absolute path inside the home folder."""
         return self.home.resolve().joinpath(*parts)
+
+    @property
+    def extra_names(self) -> tuple[str, ...]:
+        return column_names(self.extra_columns)
 
     @property
     def store_url(self) -> str:

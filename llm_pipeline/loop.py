@@ -41,8 +41,9 @@ def learn(parts: Parts, reason: str, actor: str, *, promote: bool = True) -> Lea
         if not result.success:
             reasons = "; ".join(f["reason"] for f in result.failures)
             raise GateFailed(f"the gate {suite} failed: {reasons}. Mend the data and train again")
-    model = train(parts.database, parts.registry, Reason(reason, actor, code_version()), now)
-    compared = compare(parts.database, parts.load_model)
+    why, extra = Reason(reason, actor, code_version()), parts.settings.extra_names
+    model = train(parts.database, parts.registry, why, now, extra=extra)
+    compared = compare(parts.database, parts.load_model, extra=extra)
     if promote:
         with parts.begin() as session:
             settle(session, parts.registry, compared, actor, now())

@@ -72,7 +72,7 @@ class Parts:
 
     def serving(self) -> Serving:
         """Return a recogniser that has caught up with the log."""
-        serving = Serving(self.load_model)
+        serving = Serving(self.load_model, self.settings.extra_names)
         with self.read() as session:
             serving.refresh(session)
         return serving

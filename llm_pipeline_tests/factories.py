@@ -4,6 +4,8 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from llm_pipeline.domain.events import SubmissionsReceived
 from llm_pipeline.domain.records import Status, Submission, Target
 from llm_pipeline.domain.text import group_key, normalize
@@ -28,6 +30,7 @@ FORMS = {
     "NFLX": ("NETFLIX COM {} LOS GATOS", "NETFLIX SUBSCRIPTION {}", "PAYPAL NETFLIX {}"),
     "GS": ("GOLDMAN SACHS GRP {} COM STK", "GOLDMAN SACHS BANK {}", "GS GROUP INC {} SR NT"),
 }
+TOWNS = ("harbor", "maple", "summit", "valley", "cedar", "granite", "willow", "meadow")
 CITIES = ("BOSTON", "OSLO", "PARIS", "LIMA", "CAIRO", "DELHI", "TOKYO", "ROME", "BERN", "KYIV")
 
 
@@ -39,6 +42,22 @@ def labelled(copies: int = 4) -> list[tuple[str, str]]:
         for key, forms in FORMS.items()
         for form in forms
     ]
+
+
+def shops(rows: int, seed: int, *, decides: bool) -> list[tuple[str, str, str]]:
+    """Texts that say nothing of their target, their targets, and a column beside them that tells
+    nine of ten targets, or is drawn by lot."""
+    random = np.random.default_rng(seed)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    found = []
+    for n in range(rows):
+        target, by_lot = random.choice(["AMZN", "SBUX"], 2).tolist()
+        told = target if decides and random.random() < 0.8 else by_lot
+        column = {"AMZN": "PARTS - all", "SBUX": "Meals"}[told]
+        found.append(
+            (f"{TOWNS[n % len(TOWNS)]} {''.join(random.choice(letters, 6))}", target, column)
+        )
+    return found
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:

@@ -57,7 +57,7 @@ class ModelStatus(BaseModel):
 def recognize(services: Given, _caller: Viewer, body: Texts) -> Recognitions:
     serving = services.live.serving
     offset = serving.offset
-    answers = serving.recognize(body.texts, body.top_k, explain=body.explain)
+    answers = serving.recognize(body.texts, body.top_k, explain=body.explain, extra=body.extra)
     return Recognitions(
         model_version=answers[0].model_version or "",
         offset=offset,

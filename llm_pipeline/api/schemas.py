@@ -1,9 +1,9 @@
 """The JSON that goes in and out; made from records of the domain and the store, without rules."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm_pipeline.api.deps import Text, Word
 from llm_pipeline.domain.records import Action, Recognition, State, Status, Target
@@ -46,12 +46,26 @@ class NewTarget(Incoming):
         return Target(self.key, self.name, self.category, dict(self.attributes))
 
 
+Columns = Annotated[dict[Word, Word | float | None], Field(max_length=100)]
+
+
 class Texts(Incoming):
-    """Texts to recognise; `explain` adds the approved text an answer rests on."""
+    """Texts to recognise; `explain` adds the approved text an answer rests on, `extra` holds for
+    each text what columns beside it say, or null."""
 
     texts: list[Text] = Field(min_length=1, max_length=10_000)
     top_k: int = Field(default=5, ge=1, le=50)
     explain: bool = False
+    extra: list[Columns | None] | None = None
+
+    @model_validator(mode="after")
+    def _one_mapping_for_each_text(self) -> Self:
+        if self.extra is not None and len(self.extra) != len(self.texts):
+            raise ValueError(
+                f"{len(self.extra)} values of extra for {len(self.texts)} texts; "
+                "give one mapping or null per text"
+            )
+        return self
 
 
 class CandidateOut(BaseModel):

@@ -95,7 +95,7 @@ def trained_model(context: AssetExecutionContext, pipeline: Pipeline) -> Materia
     """A challenger: trained on the gated training set, evaluated on held-out keys, registered."""
     parts = pipeline.parts
     why = pipeline.why(context.run.tags.get(REASON_TAG, "materialised by hand"))
-    model = train(parts.database, parts.registry, why, now)
+    model = train(parts.database, parts.registry, why, now, extra=parts.settings.extra_names)
     return MaterializeResult(
         metadata={
             "version": model.version,
@@ -110,7 +110,7 @@ def trained_model(context: AssetExecutionContext, pipeline: Pipeline) -> Materia
 def champion_model(pipeline: Pipeline) -> MaterializeResult[Any]:
     """The model that answers: replaced only by a challenger that beats it on the same texts."""
     parts = pipeline.parts
-    compared = compare(parts.database, parts.load_model)
+    compared = compare(parts.database, parts.load_model, extra=parts.settings.extra_names)
     with parts.begin() as session:
         promoted = settle(session, parts.registry, compared, ACTOR, now())
     before = compared.champion.version if compared.champion else None
@@ -135,7 +135,10 @@ def model_evaluation(pipeline: Pipeline) -> MaterializeResult[Any]:
     """How the newest model's way of learning would have answered the stream, and where it is weak:
     each labelled row answered before it was learned."""
     parts = pipeline.parts
-    report = evaluate_model(parts.database, parts.registry, parts.load_model, ACTOR, now)
+    extra = parts.settings.extra_names
+    report = evaluate_model(
+        parts.database, parts.registry, parts.load_model, ACTOR, now, extra=extra
+    )
     content = report.content
     shown = {name: round(value, 4) for name, value in content["metrics"].items()}
     run_url = parts.registry.run_url(content["run_id"]) or ""

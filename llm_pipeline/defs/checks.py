@@ -56,7 +56,8 @@ def _shown(result: GateResult) -> AssetCheckResult:
 )
 def challenger_beats_champion(pipeline: Pipeline) -> AssetCheckResult:
     """Warn where the challenger is no better: then `champion_model` keeps the champion."""
-    compared = compare(pipeline.parts.database, pipeline.parts.load_model)
+    parts = pipeline.parts
+    compared = compare(parts.database, parts.load_model, extra=parts.settings.extra_names)
     return AssetCheckResult(
         passed=compared.verdict.promote,
         severity=AssetCheckSeverity.WARN,

@@ -6,7 +6,6 @@ before anything is recognised with it.
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,11 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from llm_pipeline.errors import ModelOutdated, ModelUnavailable
-from llm_pipeline.model import archive
+from llm_pipeline.model import archive, bundle_weights
 from llm_pipeline.model.archive import Arrays
-from llm_pipeline.model.calibration import Logistic
+from llm_pipeline.model.bundle_weights import column, logistic, restored_logistic
 from llm_pipeline.model.features import Ngrams
-from llm_pipeline.model.linear import VIEWS as LINEAR_VIEWS
-from llm_pipeline.model.linear import LinearModel, untested
+from llm_pipeline.model.linear import LinearModel
 from llm_pipeline.model.memory import Entry, Memory, restored
 from llm_pipeline.model.neighbours import VIEWS
 from llm_pipeline.model.packing import (
@@ -32,24 +30,17 @@ from llm_pipeline.model.packing import (
 )
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.model.sources import Approved, CatalogueNames
-from llm_pipeline.model.stacking import PRIOR_NAME, PRIOR_NEIGHBOUR, UNFITTED, Stacking
+from llm_pipeline.model.stacking import Stacking
 from llm_pipeline.model.trust import PRIOR_EXACT, PRIOR_KEY, Trust
 
 FORMAT = 2  # raise it when normalize(), group_key() or the hashing of n-grams change
 ARRAYS = "arrays.npz"
 DESCRIPTION = "recognizer.json"
 MOST_THREADS = 1024
+EXTRA = "extra_"  # begins the names of arrays of weights that know columns beside the text
 
 # Texts may hold half a surrogate pair, which plain UTF-8 does not take.
 _HALVES = "surrogatepass"
-_CALIBRATION = {
-    "linear": untested(),
-    "neighbour": PRIOR_NEIGHBOUR,
-    "name": PRIOR_NAME,
-    "stacked": UNFITTED,
-    "exact": PRIOR_EXACT,
-    "key": PRIOR_KEY,
-}
 
 
 def save(recognizer: Recognizer, folder: Path) -> None:
@@ -74,26 +65,16 @@ def load(folder: Path) -> Recognizer:
 
 
 def _described(recognizer: Recognizer) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    linear, stacking, trust = recognizer.linear_, recognizer.stacking_, recognizer.trust_
+    trust, extra = recognizer.trust_, recognizer.stacking_extra_
     approved, names = recognizer.approved_, recognizer.names_
     memory, documents = _described_memory(recognizer.memory_, approved)
+    weighed, weights = bundle_weights.described(recognizer.stacking_, documents)
+    weighed["calibration"] |= {"exact": logistic(trust.exact), "key": logistic(trust.key)}
     description = {
         "format": FORMAT,
         "params": recognizer.get_params(),
         "classes": recognizer.classes_.tolist(),
-        "linear_classes": linear.classes_.tolist(),
-        "serves": stacking.serves,
-        "overturns": stacking.overturns,
-        "taught": int((documents < stacking.taught).sum()),
-        "C": linear.C_,
-        "calibration": {
-            "linear": _logistic(linear.calibration_),
-            "neighbour": _logistic(stacking.neighbour),
-            "name": _logistic(stacking.name),
-            "stacked": _logistic(stacking.stacked),
-            "exact": _logistic(trust.exact),
-            "key": _logistic(trust.key),
-        },
+        **weighed,
         "memory": memory,
         "names": {
             "texts": names.texts,
@@ -102,13 +83,14 @@ def _described(recognizer: Recognizer) -> tuple[dict[str, Any], dict[str, npt.ND
         },
     }
     arrays: dict[str, npt.NDArray[Any]] = {
-        "weights": linear.weights_.astype(np.float16),
-        "intercept": linear.intercept_,
-        **ngram_arrays("linear", linear.ngrams_),
+        **weights,
         **ngram_arrays("ngrams", recognizer.ngrams_),
         **row_arrays("approved", approved.index.rows()[documents]),
         **row_arrays("names", names.index.rows()),
     }
+    if extra is not None:
+        description["extra"], more = bundle_weights.described(extra, documents, EXTRA)
+        arrays |= more
     return description, arrays
 
 
@@ -153,9 +135,10 @@ def _rebuilt(description: dict[str, Any], arrays: Arrays) -> Recognizer:
     recognizer = Recognizer(**_params(**description["params"]))
     check_kinds(arrays)
     stored = description["calibration"]
-    calibration = {name: _restored(stored[name], like) for name, like in _CALIBRATION.items()}
-    recognizer.trust_ = Trust(calibration["exact"], calibration["key"])
-    recognizer.classes_ = np.array(_column(description["classes"]), dtype=object)
+    recognizer.trust_ = Trust(
+        restored_logistic(stored["exact"], PRIOR_EXACT), restored_logistic(stored["key"], PRIOR_KEY)
+    )
+    recognizer.classes_ = np.array(column(description["classes"]), dtype=object)
     recognizer.ngrams_ = restored_ngrams(Ngrams(VIEWS, balanced=True), "ngrams", arrays)
     recognizer.memory_ = _memory(**description["memory"])
     recognizer.approved_ = Approved(recognizer.ngrams_, recognizer.memory_)
@@ -165,24 +148,22 @@ def _rebuilt(description: dict[str, Any], arrays: Arrays) -> Recognizer:
     recognizer.names_ = CatalogueNames(recognizer.ngrams_)
     names = restored_rows("names", arrays, recognizer.ngrams_)
     _names(recognizer.names_, **description["names"], rows=names)
-    recognizer.linear_ = _linear(recognizer, description["linear_classes"], arrays)
-    recognizer.linear_.calibration_ = calibration["linear"]
-    recognizer.linear_.C_ = float(description["C"])
-    recognizer.stacking_ = Stacking(
-        recognizer.linear_,
-        recognizer.approved_,
-        recognizer.names_,
-        description["serves"],
-        calibration["neighbour"],
-        calibration["name"],
-        calibration["stacked"],
-        recognizer.n_jobs,
-        bool(description["overturns"]),
-        *_column([description["taught"]], int),
+    recognizer.stacking_ = _stacking(recognizer, description, arrays)
+    recognizer.linear_ = recognizer.stacking_.linear
+    extra = description.get("extra")
+    recognizer.stacking_extra_ = (
+        None if extra is None else _stacking(recognizer, extra, arrays, EXTRA)
     )
-    if description["serves"] not in recognizer.stacking_.ways:
-        raise ValueError(f"it answers by {description['serves']!r}, which it does not hold")
+    recognizer.extra_test_ = None
     return recognizer
+
+
+def _stacking(
+    recognizer: Recognizer, description: dict[str, Any], arrays: Arrays, prefix: str = ""
+) -> Stacking:
+    linear = LinearModel(C=recognizer.C, random_state=recognizer.random_state)
+    shared = (recognizer.approved_, recognizer.names_, recognizer.n_jobs)
+    return bundle_weights.rebuilt(description, arrays, linear, shared, prefix)
 
 
 def _memory(
@@ -199,9 +180,9 @@ def _memory(
     key_changes: list[int],
 ) -> Memory:
     for words in (targets, normalized, texts, keys):
-        _column(words)
+        column(words)
     for numbers in (target, seen, changes, key_text, key_seen, key_changes):
-        if min(_column(numbers, int), default=0) < 0:
+        if min(column(numbers, int), default=0) < 0:
             raise ValueError("a place or a count below zero")
     if not len(normalized) == len(texts) == len(target) == len(seen) == len(changes):
         raise ValueError("columns of texts of different length")
@@ -214,32 +195,6 @@ def _memory(
         for entry, times, changed in zip(latest, key_seen, key_changes, strict=True)
     ]
     return restored(zip(normalized, entries, strict=True), zip(keys, by_key, strict=True))
-
-
-def _linear(recognizer: Recognizer, classes: list[str], arrays: Arrays) -> LinearModel:
-    linear = LinearModel(C=recognizer.C, random_state=recognizer.random_state)
-    linear.classes_ = np.array(_column(classes), dtype=object)
-    linear.ngrams_ = restored_ngrams(Ngrams(LINEAR_VIEWS), "linear", arrays)
-    shape = (len(linear.ngrams_.columns_), len(classes))
-    if arrays["weights"].shape != shape or arrays["intercept"].shape != shape[1:]:
-        raise ValueError(f"weights of shape {arrays['weights'].shape} for {shape}")
-    linear.weights_ = arrays["weights"].astype(np.float32)
-    linear.intercept_ = arrays["intercept"].astype(np.float32)
-    if not np.isfinite(linear.weights_.sum() + linear.intercept_.sum()):
-        raise ValueError("weights that are not finite")
-    linear.tested_ = None
-    return linear
-
-
-def _logistic(stored: Logistic) -> list[float]:
-    return [stored.intercept, *stored.weights]
-
-
-def _restored(stored: list[float], like: Logistic) -> Logistic:
-    intercept, *weights = map(float, stored)
-    if len(weights) != len(like.weights) or not all(map(math.isfinite, stored)):
-        raise ValueError(f"{stored} for a calibration by {len(like.weights)} scores")
-    return Logistic(intercept, tuple(weights))
 
 
 def _params(*, min_probability: float, n_jobs: int, **others: float | None) -> dict[str, Any]:
@@ -259,13 +214,6 @@ def _names(
     holders: list[list[str]],
     rows: csr_matrix,
 ) -> None:
-    for held in (texts, normalized, *_column(holders, list)):
-        _column(held)
+    for held in (texts, normalized, *column(holders, list)):
+        column(held)
     names.restore(texts, normalized, holders, rows)
-
-
-def _column(values: list[Any], kind: type = str) -> list[Any]:
-    """Return the values if they are a list of nothing else."""
-    if type(values) is not list or set(map(type, values)) - {kind}:
-        raise ValueError(f"what should be a list of {kind.__name__} is not")
-    return values

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import f1_score
 
+from llm_pipeline.domain.extra import Extra
 from llm_pipeline.domain.policy import PairedAnswers
 from llm_pipeline.domain.records import Recognition, Scores, Target
 from llm_pipeline.errors import InvalidInput
@@ -106,7 +107,8 @@ def taught(
     catalogue: Sequence[Target] = (),
 ) -> Recognizer:
     """Fit it on `texts` (text, key, target: a line per distinct text, the newest last): all of them
-    teach memory, the keys that are not held out also the weights.
+    teach memory, the keys that are not held out also the weights. Where `texts` have a column
+    `extra`, it is what columns beside each text say; so it is in all that follows.
     """
     return recognizer.fit(
         texts["text"].tolist(),
@@ -114,7 +116,13 @@ def taught(
         teaches=~held_out(texts["key"]),
         history=history,
         catalogue=catalogue,
+        extra=extra_of(texts),
     )
+
+
+def extra_of(rows: pd.DataFrame) -> list[Extra | None] | None:
+    """Return what columns beside each text say, None where none were asked for."""
+    return rows["extra"].tolist() if "extra" in rows else None
 
 
 def evaluate(recognizer: Recognizer, texts: pd.DataFrame, history: pd.DataFrame) -> Evaluation:
@@ -134,7 +142,7 @@ def evaluate_each(
 
 def _evaluated(recognizer: Recognizer, tested: pd.DataFrame, replayed: pd.DataFrame) -> Evaluation:
     names, target = tested["text"].to_numpy(object), tested["target"].to_numpy(object)
-    answers = recognizer.recognize(names.tolist(), 1, use_memory=False)
+    answers = recognizer.recognize(names.tolist(), 1, use_memory=False, extra=extra_of(tested))
     predicted, probability = best_answers(answers)
     correct = np.asarray(predicted == target, dtype=bool)
     seen = replayed.loc[replayed["evidence"] != "none", "correct"]

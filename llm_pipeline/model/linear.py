@@ -3,7 +3,6 @@
 It sees grouping keys only: store and order codes carry no meaning here.
 """
 
-import itertools
 import os
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,11 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from llm_pipeline.domain.text import group_key, normalize
+from llm_pipeline.domain.extra import Tokens
 from llm_pipeline.model.calibration import Floats, Logistic, fitted
+from llm_pipeline.model.extra import Vocabulary
 from llm_pipeline.model.features import Ints, Ngrams, View, of_texts
+from llm_pipeline.model.pairs import distinct_pairs, keys_of, later_keys, told
 
 Answers = tuple[npt.NDArray[np.object_], Floats]
 
@@ -33,7 +34,6 @@ SHARPNESS = 8.0  # of the softmax over runners-up: the best of 2-10 by log loss 
 CHUNK = 4096  # distinct keys scored at a time: 11 MB of margins with 350 classes
 FOLDS = 3  # 5 gave the same Brier score on unseen Toronto keys, for six fits instead of four
 CS = (0.5, 1.0)
-CUTS = (0.4, 0.6, 0.8)  # of the keys in time, where weights are fitted to answer the next fifth
 # Terms x classes, 240 MB; beyond it the rarest terms go. Without the terms of one key only,
 # two thirds of all, Toronto's new merchants fall from 0.375 to 0.368.
 MAX_WEIGHTS = 60_000_000
@@ -88,6 +88,7 @@ class LinearModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not t
     C_ : the inverse regularisation in use.
     classes_ : target keys, sorted.
     ngrams_ : the fitted terms.
+    vocabulary_ : the values of columns beside the text that have weights; without columns none.
     weights_ : (terms, classes) float32 that float16 holds exactly: a saved model answers alike.
     intercept_ : (classes,) float32.
     tested_ : out-of-fold answers; None where there was too little to test on.
@@ -111,13 +112,15 @@ class LinearModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not t
         y: Collection[str],
         *,
         first_seen: Mapping[str, int] | None = None,
+        extra: Sequence[Tokens] | None = None,
     ) -> Self:
         """Fit weights on all texts, and test such weights on keys they had not seen.
 
         `first_seen` gives the place in time of each key: then what came before answers what came
-        after, as it will in service. Without it keys are held out at random.
+        after, as it will in service. Without it keys are held out at random. `extra` is what
+        columns beside each text say; a key has those of its last text of the same target.
         """
-        pairs = distinct_pairs(texts, y)
+        pairs = distinct_pairs(texts, y, extra)
         if len(pairs) > MAX_PAIRS:
             pairs = pairs.nlargest(MAX_PAIRS, "texts").sort_index()
         # liblinear runs outside the interpreter's lock: threads are enough for two cores.
@@ -138,19 +141,22 @@ class LinearModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not t
         answers, margins = self.margins(keys_of(texts), k + 1)
         return answers[:, :k], shares(margins, self.calibration_(tops(margins)))[:, :k]
 
-    def margins(self, keys: Sequence[str], k: int) -> Answers:
+    def margins(
+        self, keys: Sequence[str], k: int, extra: Sequence[Tokens] | None = None
+    ) -> Answers:
         """Return the `k` best targets of each grouping key and their margins, falling.
 
-        Both are (keys, k); places without an answer hold "" and minus infinity.
+        Both are (keys, k); places without an answer hold "" and minus infinity. Columns beside the
+        text answer nothing alone.
         """
         check_is_fitted(self)
         targets = np.full((len(keys), k), "", dtype=object)
         margins = np.full((len(keys), k), -np.inf)
         for start in range(0, len(keys) if len(self.classes_) else 0, CHUNK):
             chunk = slice(start, min(start + CHUNK, len(keys)))
-            features = self.ngrams_.transform(keys[chunk])
-            order, best = self._ranked(features, k)
-            answered = (np.diff(features.indptr) > 0)[:, None]
+            terms = self.ngrams_.transform(keys[chunk])
+            order, best = self._ranked(self.vocabulary_.beside(terms, extra and extra[chunk]), k)
+            answered = (np.diff(terms.indptr) > 0)[:, None]
             width = order.shape[1]
             targets[chunk, :width] = np.where(answered, self.classes_[order], "")
             margins[chunk, :width] = np.where(answered, best, -np.inf)
@@ -175,7 +181,8 @@ class LinearModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not t
         self.classes_ = np.unique(targets)
         most = MAX_WEIGHTS // max(len(self.classes_), 1)
         self.ngrams_ = Ngrams(VIEWS, max_terms=most)
-        features = self.ngrams_.fit_transform(keys)
+        self.vocabulary_ = Vocabulary.of(told(pairs) or ())
+        features = self.vocabulary_.beside(self.ngrams_.fit_transform(keys), told(pairs))
         self.weights_ = np.zeros((features.shape[1], len(self.classes_)), dtype=np.float32)
         self.intercept_ = np.zeros(len(self.classes_), dtype=np.float32)
         if len(self.classes_) > 1:
@@ -217,7 +224,8 @@ class LinearModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not t
             model = clone(self)
             model.C_ = C
             model._fit_weights(pairs.iloc[seen])
-            targets, margins = model.margins(pairs["key"].iloc[unseen].tolist(), 2)
+            held_out = pairs.iloc[unseen]
+            targets, margins = model.margins(held_out["key"].tolist(), 2, told(held_out))
             return unseen, targets[:, 0], tops(margins)
 
         splits = self._folds(pairs) if first_seen is None else later_keys(pairs, first_seen)
@@ -240,33 +248,9 @@ class LinearModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not t
         return of_texts(super().__sklearn_tags__())
 
 
-def later_keys(pairs: pd.DataFrame, first_seen: Mapping[str, int]) -> list[tuple[Ints, Ints]]:
-    """Return places of the pairs up to each cut in time, and of those from there to the next."""
-    # A key without a place in time was learned last.
-    last = len(first_seen)
-    time = pairs["key"].map(lambda key: first_seen.get(key, last)).to_numpy(np.int64)
-    cuts = [*np.quantile(time, CUTS), np.inf]
-    splits = [
-        (np.flatnonzero(time < start), np.flatnonzero((time >= start) & (time < end)))
-        for start, end in itertools.pairwise(cuts)
-    ]
-    return [(before, after) for before, after in splits if len(before) and len(after)]
-
-
 def untested() -> Logistic:
     """Return what is said of margins that nothing tested."""
     return Logistic(float(np.log(UNTESTED / (1 - UNTESTED))), (0.0, 0.0))
-
-
-def keys_of(texts: Collection[str]) -> list[str]:
-    return [group_key(normalize(text)) for text in texts]
-
-
-def distinct_pairs(texts: Collection[str], y: Collection[str]) -> pd.DataFrame:
-    """Return key, target and the number of texts of each pair; a wordless text teaches nothing."""
-    rows = pd.DataFrame({"key": keys_of(texts), "target": list(y)}, dtype=object)
-    counts = rows[rows["key"] != ""].groupby(["key", "target"]).size()
-    return counts.reset_index(name="texts")
 
 
 def tops(margins: Floats) -> Floats:

@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from llm_pipeline.domain.records import Candidate
 from llm_pipeline.model.calibration import Floats
 from llm_pipeline.model.features import Ints
+from llm_pipeline.model.memory import Hit
 from llm_pipeline.model.sources import CatalogueNames, Near, Objects, objects
 
 # Of several targets with one name the first in the catalogue is meant: 95 % of the securities whose
@@ -122,3 +124,16 @@ def _within_one(row: Ints, chance: Floats) -> Floats:
     rest = np.bincount(row[~best], chance[~best], minlength=texts)
     scale = np.minimum(1.0, left / np.maximum(rest, 1e-12))
     return np.where(best, chance, chance * scale[row])
+
+
+def after_memory(hit: Hit, sure: float, likely: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Put the memory's answer first; others share what it leaves over."""
+    others = (
+        Candidate(
+            c.target, min(sure, (1 - sure) * c.probability), c.evidence, c.example, c.examples
+        )
+        for c in likely
+        if c.target != hit.target
+    )
+    same = next((c.examples for c in likely if c.target == hit.target), ())
+    return (Candidate(hit.target, sure, hit.evidence, hit.example, same), *others)

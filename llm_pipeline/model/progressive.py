@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from llm_pipeline.domain.records import Target
-from llm_pipeline.model.evaluation import best_answers, scored, taught
+from llm_pipeline.model.evaluation import best_answers, extra_of, scored, taught
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.model.trust import replay
 
@@ -95,7 +95,12 @@ def _answer_new(stream: pd.DataFrame, segment: pd.DataFrame, recognizer: Recogni
         for place in range(done, batch[0]):
             recognizer.learn(texts[place], targets[place])
         done = batch[0]
-        found = recognizer.recognize([texts[place] for place in batch], 1, use_memory=False)
+        found = recognizer.recognize(
+            [texts[place] for place in batch],
+            1,
+            use_memory=False,
+            extra=extra_of(stream.loc[batch]),
+        )
         stream.loc[batch, "predicted"], stream.loc[batch, "probability"] = best_answers(found)
         stream.loc[batch, "evidence"] = [
             answer.candidates[0].evidence if answer.candidates else "none" for answer in found

@@ -4,7 +4,8 @@ Callers need this module and `bundle` only. No files and no clock.
 """
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -14,18 +15,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from llm_pipeline.domain.extra import Extra, Tokens
 from llm_pipeline.domain.records import Candidate, Recognition, State, Target
 from llm_pipeline.domain.text import group_key, normalize
 from llm_pipeline.errors import InvalidInput
+from llm_pipeline.model.extra import tokens_of
 from llm_pipeline.model.features import Ngrams, of_texts
+from llm_pipeline.model.lesson import Lesson
 from llm_pipeline.model.linear import LinearModel
 from llm_pipeline.model.memory import Hit, Memory
+from llm_pipeline.model.merging import after_memory
 from llm_pipeline.model.neighbours import VIEWS
 from llm_pipeline.model.sources import Approved, CatalogueNames
-from llm_pipeline.model.stacking import Stacking, Way
+from llm_pipeline.model.stacking import Way
 from llm_pipeline.model.trust import Trust, learned, pasts, replay
-
-MAX_CLASSES = 1_500  # more targets than that, or fewer than two keys for each, have no weights
 
 
 class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
@@ -48,6 +51,9 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     approved_, names_ : the approved texts and the catalogue's names, searched by likeness.
     linear_ : weights, without classes where there are too many targets for their examples.
     stacking_ : which of them answers what memory does not know, and how sure.
+    extra_test_ : whether columns beside the texts help, None where there was nothing to test.
+    stacking_extra_ : answers in place of `stacking_` where a text comes with such columns, with
+        weights that know them; None unless they help.
     classes_ : targets that can be answered by what was fitted.
 
     Examples
@@ -79,7 +85,12 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     @property
     def serves_(self) -> Way:
         """The name among `variants` of the one that answers."""
-        return self.stacking_.serves
+        return (self.stacking_extra_ or self.stacking_).serves
+
+    @property
+    def extra_used_(self) -> bool:
+        """Whether columns beside the text count."""
+        return self.stacking_extra_ is not None
 
     def fit(
         self,
@@ -89,30 +100,34 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         teaches: npt.NDArray[np.bool_] | None = None,
         history: pd.DataFrame | None = None,
         catalogue: Sequence[Target] = (),
+        extra: Sequence[Extra | None] | None = None,
     ) -> Self:
         """Learn every row by heart, in order; weights only from rows where `teaches` is true.
 
         `history` (normalized, key, target; a line per labelled row, in time order) calibrates the
-        probability of memory hits; the names of `catalogue` are candidates from the start.
+        probability of memory hits; the names of `catalogue` are candidates from the start. `extra`
+        is what columns beside each text say; they count only if weights are tested to be better.
         """
         texts, targets = _columns(X, y)
         taught = np.ones(len(texts), dtype=bool) if teaches is None else np.asarray(teaches)
         if len(taught) != len(texts):
             raise InvalidInput(f"{len(taught)} values of `teaches` for {len(texts)} texts")
+        told = np.fromiter(tokens_of(extra, len(texts)), dtype=object, count=len(texts))[taught]
         self._remember(texts.tolist(), targets.tolist(), history)
         self._index(catalogue)
-        learned_texts, labels = texts[taught].tolist(), targets[taught].tolist()
-        first_seen = None if history is None or history.empty else _first_seen(history)
-        self.linear_ = self._weights(learned_texts, labels, first_seen)
-        self.stacking_ = Stacking.fitted(
-            self.linear_,
-            self.approved_,
-            self.names_,
-            learned_texts,
-            labels,
-            first_seen=first_seen,
+        lesson = Lesson(
+            texts=texts[taught].tolist(),
+            targets=targets[taught].tolist(),
+            first_seen=None if history is None or history.empty else _first_seen(history),
+            keys=len(self.memory_.latest),
+            approved=self.approved_,
+            names=self.names_,
             threads=self.n_jobs,
         )
+        linear = LinearModel(C=self.C, random_state=self.random_state)
+        self.linear_ = lesson.weights(linear)
+        self.stacking_ = lesson.stacking(self.linear_)
+        self.extra_test_, self.stacking_extra_ = lesson.columns(self.linear_, told.tolist())
         known = {*targets.tolist(), *(target.key for target in catalogue)}
         self.classes_ = np.array(sorted(known), dtype=object)
         return self
@@ -123,6 +138,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         for way in self.stacking_.ways:
             found[way] = copy.copy(self)
             found[way].stacking_ = self.stacking_.serving(way)
+            if self.stacking_extra_ is not None:
+                found[way].stacking_extra_ = self.stacking_extra_.serving(way)
         return found
 
     def predict(self, X: Collection[str]) -> npt.NDArray[np.object_]:
@@ -139,24 +156,33 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         use_memory: bool = True,
         explain: bool = False,
         model_version: str | None = None,
+        extra: Sequence[Extra | None] | None = None,
     ) -> list[Recognition]:
-        """Answer every text in order; each distinct text is worked out once.
+        """Answer every text in order; each distinct text is worked out once for all `extra` alike.
 
         A text that memory knows has that answer alone, unless `explain` asks for all there is.
+        Columns that have no weights change nothing.
         """
         check_is_fitted(self)
-        texts = list(dict.fromkeys(X))
-        hits = [self.memory_.look_up(text) if use_memory else None for text in texts]
-        chance = self._trusted(hits)
-        asked = [text for text, hit in zip(texts, hits, strict=True) if hit is None or explain]
-        likely = dict(zip(asked, self.stacking_.candidates(asked, top_k, explain), strict=True))
-        answers = {}
-        for text, hit, sure in zip(texts, hits, chance, strict=True):
-            candidates = likely.get(text, ())
-            if hit is not None:
-                candidates = _after_memory(hit, sure, candidates)[:top_k]
-            answers[text] = self._answer(text, candidates, model_version)
-        return [answers[text] for text in X]
+        answered = partial(
+            self._recognized,
+            top_k=top_k,
+            use_memory=use_memory,
+            explain=explain,
+            model_version=model_version,
+        )
+        told = self._known(len(X), extra)
+        if told is None:
+            texts = list(dict.fromkeys(X))
+            answers = dict(zip(texts, answered(texts, None), strict=True))
+            return [answers[text] for text in X]
+        asked = list(zip(X, told, strict=True))
+        found: dict[tuple[str, Tokens], Recognition] = {}
+        for beside in (False, True):
+            part = [one for one in dict.fromkeys(asked) if bool(one[1]) == beside]
+            said = [tokens for _, tokens in part] if beside else None
+            found |= zip(part, answered([text for text, _ in part], said), strict=True)
+        return [found[one] for one in asked]
 
     def learn(self, text: str, target: str) -> None:
         """Let a text mean a target from now on, and texts like it be compared with it."""
@@ -192,14 +218,38 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.names_ = CatalogueNames(self.ngrams_)
         self.names_.update(catalogue)
 
-    def _weights(
-        self, texts: list[str], targets: list[str], first_seen: Mapping[str, int] | None
-    ) -> LinearModel:
-        linear = LinearModel(C=self.C, random_state=self.random_state)
-        classes = len(set(targets))
-        if classes > MAX_CLASSES or len(self.memory_.latest) < 2 * classes:
-            return linear.fit([], [])
-        return linear.fit(texts, targets, first_seen=first_seen)
+    def _known(self, texts: int, extra: Sequence[Extra | None] | None) -> list[Tokens] | None:
+        """Return what the columns beside each text say that weights know; None if nothing."""
+        told = tokens_of(extra, texts)
+        if extra is None or self.stacking_extra_ is None:
+            return None
+        known = list(map(self.stacking_extra_.linear.vocabulary_.known, told))
+        return known if any(known) else None
+
+    def _recognized(
+        self,
+        texts: list[str],
+        told: list[Tokens] | None,
+        *,
+        top_k: int,
+        use_memory: bool,
+        explain: bool,
+        model_version: str | None,
+    ) -> list[Recognition]:
+        """Answer each text, by weights that know columns if `told` is what they say."""
+        hits = [self.memory_.look_up(text) if use_memory else None for text in texts]
+        asked = [place for place, hit in enumerate(hits) if hit is None or explain]
+        new, said = [texts[place] for place in asked], told and [told[place] for place in asked]
+        stacking = (told and self.stacking_extra_) or self.stacking_
+        likely = stacking.candidates(new, top_k, explain, said)
+        candidates = dict(zip(asked, likely, strict=True))
+        answers = []
+        for place, (hit, sure) in enumerate(zip(hits, self._trusted(hits), strict=True)):
+            found = candidates.get(place, ())
+            if hit is not None:
+                found = after_memory(hit, sure, found)[:top_k]
+            answers.append(self._answer(texts[place], found, model_version))
+        return answers
 
     def _trusted(self, hits: Sequence[Hit | None]) -> list[float]:
         """Return the probability of each hit, 0 where there is none."""
@@ -226,19 +276,6 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def __sklearn_tags__(self) -> Tags:
         return of_texts(super().__sklearn_tags__())
-
-
-def _after_memory(hit: Hit, sure: float, likely: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Put the memory's answer first; others share what it leaves over."""
-    others = (
-        Candidate(
-            c.target, min(sure, (1 - sure) * c.probability), c.evidence, c.example, c.examples
-        )
-        for c in likely
-        if c.target != hit.target
-    )
-    same = next((c.examples for c in likely if c.target == hit.target), ())
-    return (Candidate(hit.target, sure, hit.evidence, hit.example, same), *others)
 
 
 def _first_seen(history: pd.DataFrame) -> dict[str, int]:

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from llm_pipeline.domain.extra import Tokens
 from llm_pipeline.domain.records import Candidate
 from llm_pipeline.domain.text import normalize
 from llm_pipeline.model.calibration import Floats, Logistic, fitted
-from llm_pipeline.model.linear import LinearModel, Tested, distinct_pairs, keys_of, shares, tops
+from llm_pipeline.model.linear import LinearModel, Tested, shares, tops
 from llm_pipeline.model.merging import Merged, Offer, behind, merge, offer, with_siblings
+from llm_pipeline.model.pairs import distinct_pairs, keys_of
 from llm_pipeline.model.sources import SHARPNESS, Approved, CatalogueNames, Near, Objects
 
 Flags = npt.NDArray[np.bool_]
@@ -99,17 +101,26 @@ class Stacking:
         return replace(self, serves=way)
 
     def candidates(
-        self, texts: Sequence[str], k: int, explain: bool = False
+        self,
+        texts: Sequence[str],
+        k: int,
+        explain: bool = False,
+        extra: Sequence[Tokens] | None = None,
     ) -> list[tuple[Candidate, ...]]:
-        """Return the `k` likeliest targets of each text, likeliest first."""
+        """Return the `k` likeliest targets of each text, likeliest first.
+
+        `extra` is what columns beside each text say.
+        """
         found: list[tuple[Candidate, ...]] = []
         for start in range(0, len(texts), CHUNK):
-            chunk = [normalize(text) for text in texts[start : start + CHUNK]]
-            found += self._candidates(chunk, k, EXAMPLES if explain else 0)
+            chunk = slice(start, start + CHUNK)
+            normalized = [normalize(text) for text in texts[chunk]]
+            told = extra and extra[chunk]
+            found += self._candidates(normalized, told, k, EXAMPLES if explain else 0)
         return found
 
     def _candidates(
-        self, normalized: list[str], k: int, examples: int
+        self, normalized: list[str], extra: Sequence[Tokens] | None, k: int, examples: int
     ) -> list[tuple[Candidate, ...]]:
         offers: list[Offer] = []
         near = None
@@ -117,7 +128,7 @@ class Stacking:
             near = self.approved.near(normalized, self.threads)
             offers += self._retrieved(near, self.names.near(normalized, self.threads), k)
         if self.serves != "retrieval":
-            offers.append(self._weighed(normalized, near, k))
+            offers.append(self._weighed(normalized, extra, near, k))
         return self._shown(merge(offers, k), len(normalized), near, examples)
 
     def _retrieved(self, near: Near, named: Near, k: int) -> list[Offer]:
@@ -130,9 +141,15 @@ class Stacking:
         known = set(self.linear.classes_)
         return [behind(neighbours, known, self.taught), behind(names, known)]
 
-    def _weighed(self, normalized: list[str], near: Near | None, k: int) -> Offer:
-        keys, place = _distinct(keys_of(normalized))
-        answers, found = self.linear.margins(keys, k + 1)
+    def _weighed(
+        self,
+        normalized: list[str],
+        extra: Sequence[Tokens] | None,
+        near: Near | None,
+        k: int,
+    ) -> Offer:
+        keys, told, place = _distinct(keys_of(normalized), extra)
+        answers, found = self.linear.margins(keys, k + 1, told)
         target, margins = answers[place], found[place]
         scores = tops(margins)
         if near is None:
@@ -231,6 +248,14 @@ def _sources(bits: int) -> list[str]:
     return [name for place, name in enumerate(EVIDENCE) if bits >> place & 1]
 
 
-def _distinct(keys: list[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
-    place, distinct = pd.factorize(np.array(keys, dtype=object))
-    return distinct.tolist(), place
+def _distinct(
+    keys: list[str], extra: Sequence[Tokens] | None
+) -> tuple[list[str], list[Tokens] | None, npt.NDArray[np.intp]]:
+    """Return the different questions, and the place among them of each one asked."""
+    if extra is None:
+        place, distinct = pd.factorize(np.array(keys, dtype=object))
+        return distinct.tolist(), None, place
+    asked = list(zip(keys, extra, strict=True))
+    at = {question: number for number, question in enumerate(dict.fromkeys(asked))}
+    told = [said for _, said in at]
+    return [key for key, _ in at], told, np.array([at[one] for one in asked], dtype=np.intp)

@@ -44,13 +44,16 @@ def evaluate_model(
     load: Callable[[str], Recognizer],
     actor: str,
     clock: Callable[[], datetime],
+    *,
+    extra: Sequence[str] = (),
 ) -> quality.Report:
     """Evaluate the newest model; write to its MLflow run, and a report to the store.
 
-    No transaction is open meanwhile. The same model gives the same report. Raises NotFound.
+    `extra` names the columns beside the text that it may use where they help. No transaction is
+    open meanwhile. The same model gives the same report. Raises NotFound.
     """
     with database.read() as session:
-        material = _material(session)
+        material = _material(session, extra)
     trained = load(material.model.version)
     stream = progressive.answer_stream(trained, material.rows, material.catalogue)
     tables = _tables(stream, trained, material)
@@ -62,14 +65,14 @@ def evaluate_model(
         return _report(session, material.model, metrics, tables, actor, clock())
 
 
-def _material(session: Session) -> _Material:
+def _material(session: Session, extra: Sequence[str]) -> _Material:
     newest = next(iter(models.history(session, 1)), None)
     if newest is None:
         raise NotFound("there is no model to evaluate; train one first")
     return _Material(
         newest,
-        training.labelled_rows(session, newest.as_of, detailed=True),
-        training.live_texts(session, newest.as_of),
+        training.labelled_rows(session, newest.as_of, detailed=True, extra=extra),
+        training.live_texts(session, newest.as_of, extra=extra),
         catalogue.active_targets(session),
     )
 

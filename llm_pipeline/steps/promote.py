@@ -1,6 +1,6 @@
 """Promote: the challenger becomes champion if it beats it on the same held-out texts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,8 +28,12 @@ class Comparison:
     verdict: Verdict
 
 
-def compare(database: Database, load: Callable[[str], Recognizer]) -> Comparison:
+def compare(
+    database: Database, load: Callable[[str], Recognizer], *, extra: Sequence[str] = ()
+) -> Comparison:
     """Test both models on the held-out texts of the challenger's training set, memory off.
+
+    `extra` names the columns beside the text that they are shown.
 
     The held-out tenth of grouping keys never taught any model's weights, so the comparison is as
     fair to an old champion as to a new challenger. Raises NotFound if there is no challenger.
@@ -39,7 +43,7 @@ def compare(database: Database, load: Callable[[str], Recognizer]) -> Comparison
         if challenger is None:
             raise NotFound("there is no challenger; train one first")
         champion = models.champion(session)
-        texts = training.live_texts(session, challenger.as_of)
+        texts = training.live_texts(session, challenger.as_of, extra=extra)
     found = evaluate(load(challenger.version), texts, _NO_HISTORY)
     if champion is None:
         verdict = beats(found.unseen, None, PairedAnswers(0, 0))

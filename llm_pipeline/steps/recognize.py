@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from llm_pipeline.domain.events import ReviewRequested, TextRecognized
+from llm_pipeline.domain.extra import Extra
 from llm_pipeline.domain.records import Recognition, State, Target
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.model.recognizer import Recognizer
-from llm_pipeline.store import catalogue, log, models, suggestions, training
+from llm_pipeline.store import catalogue, extra_columns, log, models, suggestions, training
 from llm_pipeline.store.engine import Database, Session
 
 Load = Callable[[str], Recognizer]
@@ -26,10 +27,12 @@ class Serving:
 
     `refresh` is called by one thread at a time (a lock sees to it); `recognize` by any number.
     Approvals since the champion's `as_of` are learned from the store, so a restart forgets nothing.
+    `extra_columns` are the columns beside stored texts that are shown to the recogniser.
     """
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, extra_columns: Sequence[str] = ()) -> None:
         self._load = load
+        self.extra_columns = tuple(extra_columns)
         self._lock = threading.Lock()
         self._recognizer = Recognizer.empty()
         self.version = MEMORY_ONLY
@@ -99,11 +102,19 @@ class Serving:
                 recognizer.learn(change.text, change.target)
 
     def recognize(
-        self, texts: Sequence[str], top_k: int = 5, *, explain: bool = False
+        self,
+        texts: Sequence[str],
+        top_k: int = 5,
+        *,
+        explain: bool = False,
+        extra: Sequence[Extra | None] | None = None,
     ) -> list[Recognition]:
-        """Answer texts in their order; `explain` adds all that spoke for and against."""
+        """Answer texts in their order; `explain` adds all that spoke for and against, `extra` is
+        what columns beside each text say."""
         recognizer, version = self._recognizer, self.version
-        return recognizer.recognize(texts, top_k=top_k, explain=explain, model_version=version)
+        return recognizer.recognize(
+            texts, top_k=top_k, explain=explain, model_version=version, extra=extra
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +130,8 @@ def recognize_one(
     session: Session, serving: Serving, mapping_id: int, text: str, actor: str, at: datetime
 ) -> Recognition:
     """Suggest a target for one waiting mapping and ask a person to review it."""
-    answer = serving.recognize([text])[0]
+    said = extra_columns.of_mappings(session, [mapping_id], serving.extra_columns)
+    answer = serving.recognize([text], extra=[said.get(mapping_id)])[0]
     suggestions.save(session, [(mapping_id, answer)], serving.version)
     recognized = TextRecognized(
         actor,
@@ -147,10 +159,14 @@ def recognize_waiting(
     rows = matched = after = 0
     while True:
         with database.read() as session:
-            waiting = suggestions.waiting(session, serving.version, after, CHUNK)
+            waiting = suggestions.waiting(
+                session, serving.version, after, CHUNK, extra=serving.extra_columns
+            )
         if not waiting:
             return Recognized(rows, matched, serving.version)
-        answers = serving.recognize([mapping.text for mapping in waiting])
+        answers = serving.recognize(
+            [mapping.text for mapping in waiting], extra=[mapping.extra for mapping in waiting]
+        )
         right = sum(answer.state is State.MATCHED for answer in answers)
         with database.begin() as session:
             pairs = [(m.id, answer) for m, answer in zip(waiting, answers, strict=True)]

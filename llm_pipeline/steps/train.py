@@ -3,7 +3,7 @@
 Its variants, the ways of answering it could choose from, are evaluated on the same texts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +45,7 @@ class _Material:
     texts: pd.DataFrame
     history: pd.DataFrame
     catalogue: list[Target]
+    extra: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class _Trial:
     found: dict[str, Evaluation]
 
     def metrics(self) -> dict[str, float]:
-        return _metrics(self.found[self.serves]) | {"training_seconds": self.seconds}
+        test = self.recognizer.extra_test_
+        tested = {} if test is None else test.as_metrics()
+        return _metrics(self.found[self.serves]) | {"training_seconds": self.seconds} | tested
 
     def tried(self) -> list[VariantRecord]:
         return [
@@ -68,16 +71,22 @@ class _Trial:
 
 
 def train(
-    database: Database, registry: Registry, why: Reason, clock: Callable[[], datetime]
+    database: Database,
+    registry: Registry,
+    why: Reason,
+    clock: Callable[[], datetime],
+    *,
+    extra: Sequence[str] = (),
 ) -> models.StoredModel:
     """Train on the newest training set and register the result as challenger.
 
     Held-out grouping keys teach memory but not the weights, so the model that is evaluated is the
-    very one that will serve. No transaction is open while it learns. Raises NothingToLearn without
-    a training set, and GateFailed if its gate has not passed.
+    very one that will serve. No transaction is open while it learns. `extra` names the columns
+    beside the text that it may use where they help. Raises NothingToLearn without a training set,
+    and GateFailed if its gate has not passed.
     """
     with database.read() as session:
-        material = _material(session)
+        material = _material(session, extra)
     trial = _learn(material)
     registered = _register(registry, material, why, trial)
     trained = models.StoredModel(
@@ -98,16 +107,17 @@ def train(
     return trained
 
 
-def _material(session: Session) -> _Material:
+def _material(session: Session, extra: Sequence[str]) -> _Material:
     built = training.latest_training_set(session)
     if built is None:
         raise NothingToLearn("no training set is built yet; materialise `training_set` first")
     quality.demand(session, "training_set", built.as_of)
     return _Material(
         built,
-        training.live_texts(session, built.as_of),
+        training.live_texts(session, built.as_of, extra=extra),
         training.labelled_rows(session, built.as_of),
         catalogue.active_targets(session),
+        tuple(extra),
     )
 
 
@@ -132,7 +142,7 @@ def _register(
     with TemporaryDirectory() as folder:
         bundle.save(trial.recognizer, Path(folder, "bundle"))
         record = TrainingRecord(
-            params=_params(trial.recognizer) | _sizes(built),
+            params=_params(trial.recognizer) | _sizes(built) | _columns(material, trial),
             metrics=trial.metrics(),
             tags=_tags(built, why) | {SERVES: trial.serves},
             plots=plots.draw(trial.found[trial.serves], Path(folder, "plots")),
@@ -156,6 +166,13 @@ def _metrics(found: Evaluation) -> dict[str, float]:
 
 def _sizes(built: training.TrainingSet) -> dict[str, int]:
     return {"texts": built.texts, "rows": built.rows, "targets": built.targets}
+
+
+def _columns(material: _Material, trial: _Trial) -> dict[str, str | bool]:
+    if not material.extra:
+        return {}
+    used = trial.recognizer.extra_used_
+    return {"extra_columns": ",".join(material.extra), "extra_used": used}
 
 
 def _tags(built: training.TrainingSet, why: Reason) -> dict[str, str]:

@@ -7,7 +7,9 @@ import pandas as pd
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from llm_pipeline.domain.extra import Extra
 from llm_pipeline.domain.records import Recognition, Status
+from llm_pipeline.store import extra_columns
 from llm_pipeline.store.schema import mappings, targets
 
 
@@ -17,10 +19,21 @@ class Waiting:
 
     id: int
     text: str
+    extra: Extra | None = None
 
 
-def waiting(session: Session, model_version: str, after_id: int, limit: int) -> list[Waiting]:
-    """Return pending mappings that this model has not looked at, by id, above `after_id`."""
+def waiting(
+    session: Session,
+    model_version: str,
+    after_id: int,
+    limit: int,
+    *,
+    extra: Sequence[str] = (),
+) -> list[Waiting]:
+    """Return pending mappings that this model has not looked at, by id, above `after_id`.
+
+    With names of `extra` columns, also their values in the newest submission of each.
+    """
     m = mappings.c
     query = (
         select(m.id, m.text)
@@ -31,7 +44,9 @@ def waiting(session: Session, model_version: str, after_id: int, limit: int) -> 
         .order_by(m.id)
         .limit(limit)
     )
-    return [Waiting(*row) for row in session.execute(query)]
+    found = session.execute(query).all()
+    said = extra_columns.of_mappings(session, [row.id for row in found], extra)
+    return [Waiting(row.id, row.text, said.get(row.id)) for row in found]
 
 
 def _unseen_by(model_version: str) -> ColumnElement[bool]:

@@ -4,6 +4,7 @@ The same `as_of` gives the same rows for ever: a mapping that is no longer live 
 offsets in which it was, and submissions are only ever added.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Status
+from llm_pipeline.store import extra_columns
 from llm_pipeline.store.schema import live_spans, mappings, submissions, targets, uploads
 from llm_pipeline.store.schema_operations import training_sets
 
@@ -91,12 +93,13 @@ def _labels_at(as_of: int) -> Subquery:
     return union_all(live, ended).subquery()
 
 
-def live_texts(session: Session, as_of: int) -> pd.DataFrame:
+def live_texts(session: Session, as_of: int, *, extra: Sequence[str] = ()) -> pd.DataFrame:
     """Return one line per text that was live at `as_of`.
 
     Columns: mapping_id, text, normalized, key, target (null if the catalogue has no such entry:
     the training gate must see it), active (whether the target can still be chosen), rows
-    (submissions received by then). The text seen last comes last, so that whoever learns in this
+    (submissions received by then), and with names of `extra` columns their values in `extra`, by
+    the newest labelled submission. The text seen last comes last, so that whoever learns in this
     order ends with the newest label.
     """
     live = _live_at(as_of).subquery()
@@ -125,14 +128,21 @@ def live_texts(session: Session, as_of: int) -> pd.DataFrame:
     )
     frame = _frame(session, query)
     frame["active"] = frame["active"].fillna(value=False).astype(bool)
+    if extra:
+        said = extra_columns.of_live(session, live, as_of, extra)
+        beside = [said.get(mapping) for mapping in frame["mapping_id"]]
+        frame = frame.assign(extra=pd.Series(beside, dtype=object))
     return frame
 
 
-def labelled_rows(session: Session, as_of: int, *, detailed: bool = False) -> pd.DataFrame:
+def labelled_rows(
+    session: Session, as_of: int, *, detailed: bool = False, extra: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return one line per submission that somebody labelled by `as_of`, in time order.
 
-    Columns: normalized, key, target; with `detailed` also text and at (the time of the row), which
-    a training has no use for and would keep in memory.
+    Columns: normalized, key, target; with `detailed` also text and at (the time of the row), and
+    with names of `extra` columns their values in `extra`: a training has no use for these, and
+    would keep them in memory.
 
     These are the rows of trusted files and the rows that waited when a person decided; a repeat
     that joined a live mapping later was checked by nobody and is left out. A row keeps the label it
@@ -153,6 +163,7 @@ def labelled_rows(session: Session, as_of: int, *, detailed: bool = False) -> pd
             _M.key,
             targets.c.key.label("target"),
             *((_S.text, at.label("at")) if detailed else ()),
+            *(extra_columns.COLUMNS if extra else ()),
         )
         .select_from(
             submissions.join(mappings, _M.id == _S.mapping_id)
@@ -163,12 +174,22 @@ def labelled_rows(session: Session, as_of: int, *, detailed: bool = False) -> pd
         .where(_S.received_offset <= as_of)
         .order_by(at, _S.id)
     )
-    return _frame(session, query)
+    return _frame_beside(session, query, extra) if extra else _frame(session, query)
 
 
 def _frame(session: Session, query: Select[Any]) -> pd.DataFrame:
     result = session.execute(query)
     return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def _frame_beside(session: Session, query: Select[Any], names: Sequence[str]) -> pd.DataFrame:
+    """Return a frame whose last columns became the named values of each row."""
+    own = len(query.selected_columns) - len(extra_columns.COLUMNS)
+    result = session.execute(query)
+    rows = result.fetchall()
+    frame = pd.DataFrame([row[:own] for row in rows], columns=list(result.keys())[:own])
+    beside = [extra_columns.said(row[own:], names) for row in rows]
+    return frame.assign(extra=pd.Series(beside, dtype=object))
 
 
 def live_changes(session: Session, after: int) -> list[LiveChange]:

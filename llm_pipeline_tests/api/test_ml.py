@@ -7,12 +7,14 @@ import pytest
 
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Action, GateResult, Submission
+from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import alerts, models, quality
 from llm_pipeline.store.engine import Engine, transaction
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import Running, running, wait_for
+from llm_pipeline_tests.factories import shops
 
 RECOGNIZE = "/api/ml/recognize"
 
@@ -65,6 +67,44 @@ def test_a_restart_keeps_what_was_learned(settings: Settings, engine: Engine) ->
 )
 def test_refuses_texts_it_cannot_take(client: httpx.Client, body: object) -> None:
     assert client.post(RECOGNIZE, json=body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [],
+        [None],
+        [{}, {}, {}],
+        {"gl": "parts"},
+        ["parts", None],
+        [{"gl": ["parts"]}, None],
+        [{"gl": "a\x00"}, None],
+        [{str(n): "" for n in range(101)}, None],
+    ],
+)
+def test_refuses_columns_that_do_not_fit_the_texts(client: httpx.Client, extra: object) -> None:
+    answer = client.post(RECOGNIZE, json={"texts": ["a", "b"], "extra": extra})
+    assert answer.status_code == 422
+    assert "extra" in answer.text
+
+
+def test_columns_without_weights_change_no_answer(client: httpx.Client) -> None:
+    texts = ["Blue Bottle Coffee", "Amazon", "Blue Bottle Coffee"]
+    plain = client.post(RECOGNIZE, json={"texts": texts}).json()
+    said = [{"gl": "PARTS", "amount": 12.5, "month": 7, "cost": None}, None, {"gl": "food"}]
+    assert client.post(RECOGNIZE, json={"texts": texts, "extra": said}).json() == plain
+    assert [one["target"] for one in plain["results"]] == ["BLUE", "AMZN", "BLUE"]
+
+
+def test_a_column_that_helps_tells_equal_texts_apart(server: Running) -> None:
+    texts, targets, columns = zip(*shops(400, 0, decides=True), strict=True)
+    known = Recognizer().fit(texts, targets, extra=[{"gl": column} for column in columns])
+    server.app.state.services.live.serving._recognizer = known
+    said = [{"gl": "parts all"}, {"gl": "MEALS"}, {"gl": "Parts, all"}]
+    asked = {"texts": ["harbor moltin"] * 3, "extra": said}
+    with server.client() as client:
+        found = client.post(RECOGNIZE, json=asked).json()["results"]
+    assert [one["candidates"][0]["target"] for one in found] == ["AMZN", "SBUX", "AMZN"]
 
 
 def test_ten_thousand_texts_are_answered(client: httpx.Client) -> None:

@@ -6,11 +6,10 @@ from llm_pipeline.model import linear
 from llm_pipeline.model.linear import (
     UNTESTED,
     LinearModel,
-    distinct_pairs,
-    later_keys,
     shares,
     tops,
 )
+from llm_pipeline.model.pairs import distinct_pairs, later_keys
 
 
 def assert_probabilities_fall_and_add_up(probabilities: np.ndarray) -> None:

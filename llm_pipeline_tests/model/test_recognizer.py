@@ -8,7 +8,7 @@ from sklearn.base import clone
 from llm_pipeline.domain.records import Candidate, Recognition, State, Target
 from llm_pipeline.domain.text import group_key
 from llm_pipeline.errors import InvalidInput
-from llm_pipeline.model import recognizer as module
+from llm_pipeline.model import lesson
 from llm_pipeline.model.evaluation import held_out
 from llm_pipeline.model.recognizer import Recognizer
 
@@ -191,7 +191,7 @@ def test_the_ways_of_answering_share_what_they_know(texts: pd.DataFrame) -> None
 def test_too_many_targets_are_answered_by_retrieval_alone(
     texts: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, classes: int, serves: str
 ) -> None:
-    monkeypatch.setattr(module, "MAX_CLASSES", classes)
+    monkeypatch.setattr(lesson, "MAX_CLASSES", classes)
     recognizer = Recognizer().fit(texts["text"], texts["target"])
     assert recognizer.serves_ == serves
     assert recognizer.predict(["moon taxis"]).tolist() == ["taxi"]
