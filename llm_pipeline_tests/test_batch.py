@@ -233,7 +233,7 @@ def start(learned: Parts, tmp_path: Path) -> Iterator[Start]:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                preexec_fn=(lambda: _limit_files(limit)) if limit else None,
+                preexec_fn=lambda: _prepare(limit),
             )
         )
         return begun[-1]
@@ -243,6 +243,13 @@ def start(learned: Parts, tmp_path: Path) -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def _prepare(limit: int) -> None:
+    # A shell that runs the tests in the background lets its children ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if limit:
+        _limit_files(limit)
 
 
 def _limit_files(size: int) -> None:
