@@ -1,12 +1,14 @@
 """Puts the adapters together from the settings; for entry points only, steps build nothing."""
 
 import os
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from llm_pipeline.config import Settings
+from llm_pipeline.errors import ModelOutdated, ModelUnavailable
 from llm_pipeline.model import bundle
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.registry import Registry
@@ -67,8 +69,19 @@ class Parts:
         migrate(self.engine)
 
     def load_model(self, version: str) -> Recognizer:
-        """Return a registered model, from the cache in the home folder once it was fetched."""
-        return bundle.load(self.registry.bundle(version, self.settings.path("models")))
+        """Return a registered model, from the cache in the home folder once it was fetched.
+
+        A copy that is damaged is fetched again.
+        """
+        cache = self.settings.path("models")
+        copy = self.registry.bundle(version, cache)
+        try:
+            return bundle.load(copy)
+        except ModelOutdated:
+            raise
+        except ModelUnavailable:
+            shutil.rmtree(copy)
+            return bundle.load(self.registry.bundle(version, cache))
 
     def serving(self) -> Serving:
         """Return a recogniser that has caught up with the log."""

@@ -194,9 +194,10 @@ def test_what_cannot_be_done_is_told_before_anything_is_written(
 def test_a_champion_that_cannot_be_loaded_answers_nothing(learned: Parts, tmp_path: Path) -> None:
     home = shutil.copytree(learned.settings.home, tmp_path / "home")
     (home / "models" / "recognizer" / "v1" / "arrays.npz").write_bytes(b"damaged")
+    (home / "mlflow.db").unlink()  # so that it cannot be fetched again either
     (tmp_path / "a.csv").write_text("text\nA\n")
     parts = Parts(Settings(home=home))
-    with pytest.raises(ModelUnavailable, match="missing or damaged"):
+    with pytest.raises(ModelUnavailable, match="MLflow could not"):
         _recognize(parts, tmp_path / "a.csv", tmp_path / "b.csv", workers=2)
     parts.engine.dispose()
 

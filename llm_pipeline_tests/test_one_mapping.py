@@ -51,3 +51,17 @@ def test_an_approved_text_is_known_at_once_and_its_kind_after_the_next_training(
     assert names.index("submission:received", 6) < names.index("review:decided")
     assert champion is not None
     assert champion.as_of > first.model.as_of
+
+
+def test_a_damaged_copy_of_the_champion_is_fetched_again(
+    parts: Parts, clock: Clock, tmp_path: Path
+) -> None:
+    load_catalogue(parts.database, clock)
+    ingest_rows(parts.database, clock, tmp_path, labelled(), approved=True)
+    learn(parts, "first", "tests")
+    before = parts.serving().recognize(["GOLDMAN SACHS BANK 7"])
+    (arrays,) = parts.settings.path("models").rglob("arrays.npz")
+    arrays.write_bytes(arrays.read_bytes()[:3000])
+    serving = parts.serving()
+    assert (serving.version, serving.problem) == ("1", "")
+    assert serving.recognize(["GOLDMAN SACHS BANK 7"]) == before
