@@ -8,7 +8,6 @@ and a picture per task into FOLDER, and prints the tables.
 """
 
 import argparse
-import resource
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +17,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from measuring import peak_megabytes
 from own import Own
 from peers import PEERS, Recogniser, TooManyTargetsError
 from scoring import Answered
@@ -118,10 +118,6 @@ def answer(recogniser: Recogniser, task: Task, rows: np.ndarray) -> Answered:
         ranked, scores = recogniser.rank(texts, task.top_k)
         seconds.append(perf_counter() - started)
     return Answered(task.test_targets[rows], ranked, scores, min(seconds))
-
-
-def peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

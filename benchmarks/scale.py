@@ -11,15 +11,13 @@ import argparse
 import json
 import pickle
 import random
-import resource
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from measuring import peak_megabytes, timed
 from synthetic import TRADES, corrupt, synthetic
 
 from llm_pipeline.domain.text import group_key, normalize
@@ -29,7 +27,6 @@ from llm_pipeline.model.recognizer import Recognizer
 SEED = 5
 ASKED = 1_000
 LEARNED = 300
-T = TypeVar("T")
 
 
 def main() -> None:
@@ -122,16 +119,6 @@ def trade(text: str) -> str:
 def p95(call: Callable[[str], object], texts: list[str]) -> float:
     taken = [timed(lambda text=text: call(text))[1] for text in texts]
     return float(np.percentile(taken, 95) * 1000)
-
-
-def timed(call: Callable[[], T]) -> tuple[T, float]:
-    started = perf_counter()
-    result = call()
-    return result, perf_counter() - started
-
-
-def peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

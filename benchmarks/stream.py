@@ -9,16 +9,13 @@ normalised text to its last label, and plain TF-IDF with LinearSVC. Prints a Mar
 """
 
 import argparse
-import resource
 import sqlite3
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from measuring import peak_megabytes, timed
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
@@ -132,19 +129,6 @@ def plain_seconds(path: Path, database: Path) -> float:
     """The same rows without gate, normalisation, de-duplication, mappings and log."""
     with sqlite3.connect(database) as connection:
         return timed(lambda: pd.read_csv(path, dtype=str).to_sql("rows", connection))[1]
-
-
-T = TypeVar("T")
-
-
-def timed(call: Callable[[], T]) -> tuple[T, float]:
-    started = perf_counter()
-    result = call()
-    return result, perf_counter() - started
-
-
-def peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Delimited files in: rows with the line they stand on, and what was wrong with the bad ones.
 
-Only reading is done here; what a row means is the business of `steps.ingest`.
+What a row means is the business of `steps.ingest`. Of what goes out, only how a cell is made safe
+for spreadsheets is here.
 """
 
 import csv
@@ -24,6 +25,8 @@ _KEPT_OF_A_BAD_ROW = 1_000
 UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
 # A line of our own after the last one: an open quote swallows it, and is known by that.
 _END = "\x00end of file\x00"
+# A spreadsheet runs a cell that begins with one of these.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _OPEN_QUOTE = "the row cannot be read: a quote is opened and never closed"
 
 
@@ -202,3 +205,8 @@ def count_lines(path: Path) -> int:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
     except UNREADABLE:
         return 0
+
+
+def inert(cell: str) -> str:
+    """Return a cell as no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

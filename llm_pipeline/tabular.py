@@ -29,7 +29,6 @@ CHUNK_SIZE = 16_000_000
 _READ_AT_ONCE = 1 << 20
 # Level 6 takes twice the time of level 3 for a tenth less.
 _GZIP_LEVEL = 3
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _WHOLE_GROUP = 100_000
 # Python 3.11 quotes a lone carriage return only where it is part of the line end.
 _LINE_END = "\r\n"
@@ -276,8 +275,8 @@ def _answered_rows(table: pa.Table, added: Sequence[Cells], delimiter: str) -> l
 def _inert(cells: Cells) -> list[str | float]:
     """Return added cells as no spreadsheet takes for a formula."""
     return [
-        f"'{v}" if isinstance(v, str) and v.startswith(_FORMULA) else "" if v is None else v
-        for v in cells
+        files.inert(value) if isinstance(value, str) else "" if value is None else value
+        for value in cells
     ]
 
 

@@ -21,6 +21,7 @@ from llm_pipeline.api.paging import Page, cursor_of, row_position
 from llm_pipeline.api.schemas import Incoming
 from llm_pipeline.domain.records import Role, Status
 from llm_pipeline.domain.rows import Columns
+from llm_pipeline.files import inert
 from llm_pipeline.steps.ingest import Job, accept
 from llm_pipeline.store import state, uploads
 from llm_pipeline.wiring import now
@@ -28,8 +29,6 @@ from llm_pipeline.wiring import now
 PATH = "/api/llm-center/uploads"
 router = APIRouter(prefix=PATH, tags=["LLM Center"])
 
-# A spreadsheet runs a cell that begins with one of these.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PAGE = 1000
 
 
@@ -155,11 +154,7 @@ def _rejected(services: Services, upload_id: int) -> Iterator[str]:
             return
         text = io.StringIO()
         csv.writer(text).writerows(
-            (bad.row, bad.line, _inert(bad.reason), _inert(bad.content)) for bad in rows
+            (bad.row, bad.line, inert(bad.reason), inert(bad.content)) for bad in rows
         )
         yield text.getvalue()
         after = rows[-1].row
-
-
-def _inert(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix, hstack
-from scipy.stats import binom
 
 from llm_pipeline.domain.extra import Extra, Tokens, tokens
+from llm_pipeline.domain.policy import PairedAnswers, mcnemar_loss
 from llm_pipeline.errors import InvalidInput
 
 Flags = npt.NDArray[np.bool_]
@@ -73,8 +73,8 @@ class ExtraTest:
         """
         only_with = int((with_columns & ~without).sum())
         only_without = int((without & ~with_columns).sum())
-        p = binom.sf(only_with - 1, only_with + only_without, 0.5)
-        return cls(len(without), only_with, only_without, float(p))
+        p = mcnemar_loss(PairedAnswers(only_challenger=only_without, only_champion=only_with))
+        return cls(len(without), only_with, only_without, p)
 
     @property
     def helps(self) -> bool:

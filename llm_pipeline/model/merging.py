@@ -31,8 +31,8 @@ class Offer(NamedTuple):
 class Merged(NamedTuple):
     """Candidates of all sources, by text and falling probability; one line per text and target.
 
-    `source` is the surest one, `sources` has a bit for each; `document` is of `shown_by`, the
-    surest source that has documents, or -1.
+    `sources` has a bit for each that named the target; `document` is of `shown_by`, the surest
+    source that has documents, or -1.
     """
 
     row: Ints

@@ -4,7 +4,7 @@ names of the catalogue. Each answers with calibrated probabilities.
 
 from collections.abc import Collection, Mapping, Sequence
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ from llm_pipeline.domain.text import group_key, normalize
 from llm_pipeline.model.calibration import Floats
 from llm_pipeline.model.features import Ints, Ngrams
 from llm_pipeline.model.memory import Memory
-from llm_pipeline.model.neighbours import Index
+from llm_pipeline.model.neighbours import Found, Index
 
 Objects = npt.NDArray[np.object_]
+Flags = npt.NDArray[np.bool_]
 
 NEAR = 8  # documents looked at for each text
 CLEAR_LEAD = 0.3  # a greater lead over the next target says no more: there may be few texts
@@ -42,11 +43,8 @@ class Near(NamedTuple):
 
     def without(self, targets: Objects) -> "Near":
         """Return what would be found if the catalogue did not have each text's target."""
-        cosine = np.where(self.target == targets[:, None], 0.0, self.cosine)
-        order = np.argsort(-cosine, axis=1, kind="stable")
-        cosine = np.take_along_axis(cosine, order, axis=1)
-        target = np.where(cosine > 0, np.take_along_axis(self.target, order, axis=1), "")
-        document = np.take_along_axis(self.document, order, axis=1)
+        others = (self.target != targets[:, None]) & (self.cosine > 0)
+        target, cosine, document = _first(others, self.target, self.cosine, self.document)
         return Near(target, cosine, document, self.closeness)
 
     def right(self, wanted: Objects) -> npt.NDArray[np.bool_]:
@@ -113,16 +111,8 @@ class Approved:
         kept = (target != "") & (keys != own)
         if first_seen is not None:
             kept &= _times(keys, first_seen) < _times(own, first_seen)
-        order = np.argsort(~kept, axis=1, kind="stable")[:, :NEAR]
-        target = np.where(kept, target, "")
         lengths = np.array([len(entry.text) if entry else 0 for entry in entries])[place]
-        nearest = np.take_along_axis(lengths, order[:, :1], axis=1)[:, 0]
-        return Near(
-            np.take_along_axis(target, order, axis=1),
-            np.take_along_axis(np.where(kept, found.cosine, 0.0), order, axis=1),
-            np.take_along_axis(found.document, order, axis=1),
-            _closeness(normalized, nearest),
-        )
+        return _near(normalized, found, target, lengths, kept)
 
     def example(self, document: int) -> str | None:
         entry = self._memory.latest.get(self.keys[document])
@@ -197,15 +187,7 @@ class CatalogueNames:
         held = [self.holders[n] if n >= 0 else () for n in numbers]
         target = objects([keys[0] if keys else "" for keys in held])[place]
         lengths = np.array([len(self.texts[n]) if n >= 0 else 0 for n in numbers])[place]
-        cosine = np.where(target != "", found.cosine, 0.0)
-        order = np.argsort(-cosine, axis=1, kind="stable")
-        nearest = np.take_along_axis(lengths, order[:, :1], axis=1)[:, 0]
-        return Near(
-            np.take_along_axis(target, order, axis=1),
-            np.take_along_axis(cosine, order, axis=1).astype(np.float64),
-            np.take_along_axis(found.document, order, axis=1),
-            _closeness(normalized, nearest),
-        )
+        return _near(normalized, found, target, lengths, target != "")
 
     def example(self, document: int) -> str | None:
         return self.texts[document]
@@ -217,14 +199,29 @@ def names_of(target: Target) -> list[str]:
     return [target.name, *aliases]
 
 
+def _near(
+    normalized: Sequence[str], found: Found, target: Objects, lengths: Ints, kept: Flags
+) -> Near:
+    """Return what was found, without what is not kept; `lengths` are of the documents."""
+    target, cosine, document, lengths = _first(kept, target, found.cosine, found.document, lengths)
+    own = np.array([len(text) for text in normalized], dtype=np.float64)
+    nearest = lengths[:, 0]
+    closeness = np.minimum(own, nearest) / np.maximum(np.maximum(own, nearest), 1)
+    return Near(target[:, :NEAR], cosine[:, :NEAR], document[:, :NEAR], closeness)
+
+
+def _first(
+    kept: Flags, target: Objects, cosine: Floats, *others: Ints
+) -> tuple[npt.NDArray[Any], ...]:
+    """Move what is kept to the front of each row, in its order; the rest has no target."""
+    order = np.argsort(~kept, axis=1, kind="stable")
+    told = (np.where(kept, target, ""), np.where(kept, cosine, 0.0), *others)
+    return tuple(np.take_along_axis(column, order, axis=1) for column in told)
+
+
 def _times(keys: Objects, first_seen: Mapping[str, int]) -> Ints:
     last = len(first_seen)
     return np.array([first_seen.get(key, last) for key in keys.ravel()]).reshape(keys.shape)
-
-
-def _closeness(texts: Sequence[str], lengths: Ints) -> Floats:
-    own = np.array([len(text) for text in texts], dtype=np.float64)
-    return np.minimum(own, lengths) / np.maximum(np.maximum(own, lengths), 1)
 
 
 def objects(values: Sequence[object]) -> Objects:

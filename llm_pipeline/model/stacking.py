@@ -26,6 +26,10 @@ Way = Literal["linear", "retrieval", "stacked"]
 
 MODEL, NEIGHBOUR, NAME = 0, 1, 2
 EVIDENCE = ("model", "neighbour", "name")
+_NAMED = [
+    " + ".join(name for place, name in enumerate(EVIDENCE) if bits >> place & 1)
+    for bits in range(1 << len(EVIDENCE))
+]  # by a bit for each source
 # From 4,530 security descriptions over 10,365 registered names: cosine, lead, and nothing else.
 PRIOR_NAME = Logistic(-4.9, (7.0, 7.8, 0.0, 0.0, 0.0, 0.0, 0.0))
 PRIOR_NEIGHBOUR = PRIOR_NAME
@@ -164,7 +168,6 @@ class Stacking:
     def _shown(
         self, merged: Merged, texts: int, near: Near | None, examples: int
     ) -> list[tuple[Candidate, ...]]:
-        named = [" + ".join(_sources(bits)) for bits in range(1 << len(EVIDENCE))]
         found: list[list[Candidate]] = [[] for _ in range(texts)]
         for row, target, chance, sources, document, shown_by in zip(
             *(column.tolist() for column in merged), strict=True
@@ -172,7 +175,7 @@ class Stacking:
             source = self.names if shown_by == NAME else self.approved
             example = source.example(document) if document >= 0 else None
             more = self._examples(near, row, target) if near and examples else ()
-            found[row].append(Candidate(target, chance, named[sources], example, more[:examples]))
+            found[row].append(Candidate(target, chance, _NAMED[sources], example, more[:examples]))
         return [tuple(candidates) for candidates in found]
 
     def _examples(self, near: Near, row: int, target: str) -> tuple[str, ...]:
@@ -242,10 +245,6 @@ def _stacked_scores(answer: object, margins: Floats, near: Near) -> Floats:
 def as_linear(linear: LinearModel) -> Logistic:
     alone = linear.calibration_
     return Logistic(alone.intercept, (*alone.weights, 0.0, 0.0, 0.0, 0.0))
-
-
-def _sources(bits: int) -> list[str]:
-    return [name for place, name in enumerate(EVIDENCE) if bits >> place & 1]
 
 
 def _distinct(

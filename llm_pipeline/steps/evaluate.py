@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from llm_pipeline.domain.events import ReportWritten
 from llm_pipeline.domain.records import Target
 from llm_pipeline.errors import NotFound
 from llm_pipeline.model import breakdown, progressive
@@ -21,7 +20,7 @@ from llm_pipeline.model.evaluation import evaluate
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.model.stream_plots import draw_stream
 from llm_pipeline.registry import Registry
-from llm_pipeline.store import catalogue, log, models, quality, training
+from llm_pipeline.store import catalogue, models, quality, training
 from llm_pipeline.store.engine import Database, Session
 
 KIND = "evaluation"
@@ -107,9 +106,7 @@ def _report(
         "targets": tables["targets"].head(WORST).to_dict("records"),
         "surest_wrong": tables["surest_wrong"].head(WORST).to_dict("records"),
     }
-    report_id = quality.save_report(session, KIND, model.as_of, verdict, content, at)
-    log.append(session, at, ReportWritten(actor, KIND, report_id, verdict))
-    return quality.Report(report_id, KIND, model.as_of, verdict, content, at)
+    return quality.record_report(session, KIND, model.as_of, verdict, content, actor, at)
 
 
 def _verdict(version: str, metrics: Mapping[str, float]) -> str:

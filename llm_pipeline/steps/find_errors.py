@@ -8,7 +8,6 @@ import pandas as pd
 
 from llm_pipeline.domain.events import LabelsDoubted
 from llm_pipeline.domain.records import Target
-from llm_pipeline.errors import NothingToLearn
 from llm_pipeline.model.label_errors import Doubt, LabelErrors
 from llm_pipeline.store import catalogue, label_errors, log, quality, training
 from llm_pipeline.store.engine import Database, Session
@@ -51,10 +50,7 @@ def find_errors(database: Database, actor: str, clock: Callable[[], datetime]) -
 
 
 def _labels(session: Session) -> _Labels:
-    built = training.latest_training_set(session)
-    if built is None:
-        raise NothingToLearn("no training set is built yet; materialise `training_set` first")
-    quality.demand(session, "training_set", built.as_of)
+    built = quality.demand_training_set(session)
     texts = training.live_texts(session, built.as_of)
     return _Labels(built.as_of, texts, catalogue.active_targets(session))
 

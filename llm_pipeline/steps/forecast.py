@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 
-from llm_pipeline.domain.events import ReportWritten
 from llm_pipeline.domain.forecast import SHORTEST_HISTORY, forecast_week
 from llm_pipeline.store import activity, log, quality
 from llm_pipeline.store.engine import Session
@@ -25,9 +24,7 @@ def forecast(session: Session, actor: str, at: datetime) -> quality.Report:
         else f"no forecast: {len(weeks)} whole weeks of history, {SHORTEST_HISTORY} are needed"
     )
     as_of = log.latest(session)
-    report_id = quality.save_report(session, "insights", as_of, verdict, content, at)
-    log.append(session, at, ReportWritten(actor, "insights", report_id, verdict))
-    return quality.Report(report_id, "insights", as_of, verdict, content, at)
+    return quality.record_report(session, "insights", as_of, verdict, content, actor, at)
 
 
 def _monday(day: date) -> date:

@@ -47,14 +47,15 @@ class Serving:
             if latest == self.offset and time.monotonic() < self._retry_at:
                 return False
             champion = models.champion(session)
-            if champion is None:
-                self._without_champion(session)
-            elif not self._take_over(session, champion):
-                self._learn(self._recognizer, session, self.offset)
+            if champion is None or not self._take_over(session, champion):
+                if self.version == MEMORY_ONLY:
+                    self._without_model(session)
+                else:
+                    self._learn(self._recognizer, session, self.offset)
             moved, self.offset = latest != self.offset, latest
             return moved
 
-    def _without_champion(self, session: Session) -> None:
+    def _without_model(self, session: Session) -> None:
         """Answer by approved texts and the catalogue's names, from the first day on."""
         if not catalogue.changed_since(session, self.offset):
             self._learn_texts(self._recognizer, session, self.offset)

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from llm_pipeline import gates
-from llm_pipeline.domain.events import ReportWritten
 from llm_pipeline.store import activity, alerts, log, mappings, models, quality
 from llm_pipeline.store.engine import Session
 
@@ -33,7 +32,9 @@ def report_quality(session: Session, actor: str, at: datetime) -> quality.Report
         "last_submission_at": received.isoformat() if received else None,
     }
     verdict = f"failed: {', '.join(failed)}" if failed else "every checked gate passes"
-    return _write(session, "quality", verdict, content, actor, at)
+    return quality.record_report(
+        session, "quality", log.latest(session), verdict, content, actor, at
+    )
 
 
 def report_performance(session: Session, actor: str, at: datetime) -> quality.Report:
@@ -67,13 +68,6 @@ def report_performance(session: Session, actor: str, at: datetime) -> quality.Re
         if champion
         else "no model answers yet"
     )
-    return _write(session, "performance", verdict, content, actor, at)
-
-
-def _write(
-    session: Session, kind: str, verdict: str, content: dict[str, Any], actor: str, at: datetime
-) -> quality.Report:
-    as_of = log.latest(session)
-    report_id = quality.save_report(session, kind, as_of, verdict, content, at)
-    log.append(session, at, ReportWritten(actor, kind, report_id, verdict))
-    return quality.Report(report_id, kind, as_of, verdict, content, at)
+    return quality.record_report(
+        session, "performance", log.latest(session), verdict, content, actor, at
+    )

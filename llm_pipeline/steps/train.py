@@ -15,7 +15,6 @@ import pandas as pd
 
 from llm_pipeline.domain.events import ModelTrained
 from llm_pipeline.domain.records import Target
-from llm_pipeline.errors import NothingToLearn
 from llm_pipeline.model import bundle, plots
 from llm_pipeline.model.evaluation import Evaluation, evaluate_each, taught
 from llm_pipeline.model.recognizer import Recognizer
@@ -108,10 +107,7 @@ def train(
 
 
 def _material(session: Session, extra: Sequence[str]) -> _Material:
-    built = training.latest_training_set(session)
-    if built is None:
-        raise NothingToLearn("no training set is built yet; materialise `training_set` first")
-    quality.demand(session, "training_set", built.as_of)
+    built = quality.demand_training_set(session)
     return _Material(
         built,
         training.live_texts(session, built.as_of, extra=extra),

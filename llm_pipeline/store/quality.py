@@ -7,10 +7,16 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.events import AlertRaised, AlertResolved, Event, GateChecked
+from llm_pipeline.domain.events import (
+    AlertRaised,
+    AlertResolved,
+    Event,
+    GateChecked,
+    ReportWritten,
+)
 from llm_pipeline.domain.records import GateResult
-from llm_pipeline.errors import GateFailed
-from llm_pipeline.store import alerts, log
+from llm_pipeline.errors import GateFailed, NothingToLearn
+from llm_pipeline.store import alerts, log, training
 from llm_pipeline.store.schema_operations import gate_results, reports
 
 ALERT_RULE = "gate_failed"
@@ -116,6 +122,15 @@ def demand(session: Session, suite: str, as_of: int) -> None:
         )
 
 
+def demand_training_set(session: Session) -> training.TrainingSet:
+    """Return the newest training set. Raises NothingToLearn if there is none, and GateFailed."""
+    built = training.latest_training_set(session)
+    if built is None:
+        raise NothingToLearn("no training set is built yet; materialise `training_set` first")
+    demand(session, "training_set", built.as_of)
+    return built
+
+
 def gate_history(session: Session, suite: str, limit: int = 100) -> list[StoredGateResult]:
     """Return the results of a suite, newest first."""
     query = select(gate_results).where(gate_results.c.suite == suite)
@@ -135,6 +150,21 @@ def save_report(
         "written_at": at,
     }
     return session.scalar(insert(reports).values(values).returning(reports.c.id)) or 0
+
+
+def record_report(
+    session: Session,
+    kind: str,
+    as_of: int,
+    verdict: str,
+    content: dict[str, Any],
+    actor: str,
+    at: datetime,
+) -> Report:
+    """Store a report, with the event that tells of it."""
+    report_id = save_report(session, kind, as_of, verdict, content, at)
+    log.append(session, at, ReportWritten(actor, kind, report_id, verdict))
+    return Report(report_id, kind, as_of, verdict, content, at)
 
 
 def latest_report(session: Session, kind: str) -> Report | None:
