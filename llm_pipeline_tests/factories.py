@@ -5,13 +5,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.events import SubmissionsReceived
 from llm_pipeline.domain.records import Status, Submission, Target
 from llm_pipeline.domain.text import group_key, normalize
 from llm_pipeline.steps.ingest import Job, ingest_file
 from llm_pipeline.steps.load import load_targets
-from llm_pipeline.store import bulk, catalogue, log, mappings, uploads
+from llm_pipeline.store import bulk, catalogue, log, mappings, schema, uploads
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline_tests.conftest import Clock
@@ -127,3 +129,8 @@ def standing(database: Database) -> list[tuple[str, str, str | None, str | None,
     with database.read() as session:
         found = mappings.page(session, mappings.Filter(), None, 1_000).items[::-1]
     return [(m.text, m.status.value, m.target, m.proposed_target, m.rows) for m in found]
+
+
+def rows_stored(session: Session) -> int:
+    """Count the submissions one by one."""
+    return session.scalar(select(func.count()).select_from(schema.submissions)) or 0

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from llm_pipeline.api.auth import Viewer
 from llm_pipeline.api.deps import Given
-from llm_pipeline.store import alerts, catalogue, log, mappings, models, state, training
+from llm_pipeline.store import activity, alerts, catalogue, log, mappings, models, state, training
 from llm_pipeline.store.engine import Session
 
 router = APIRouter(tags=["Shared state"])
@@ -97,7 +97,7 @@ def get_state(services: Given, _caller: Viewer) -> StateOut:
 def _center(session: Session) -> CenterState:
     return CenterState(
         mappings=mappings.counts(session),
-        submissions=mappings.rows_received(session),
+        submissions=activity.total(session, activity.RECEIVED),
         targets=catalogue.count(session),
         uploads=state.upload_count(session),
         sample_data=state.has_sample_data(session),

@@ -30,8 +30,8 @@ def submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
         return MaterializeResult(
             metadata={
                 "offset": log.latest(session),
-                "submissions": mappings.rows_received(session),
-                "rows_set_aside": activity.rows_set_aside(session),
+                "submissions": activity.total(session, activity.RECEIVED),
+                "rows_set_aside": activity.total(session, activity.SET_ASIDE),
                 "by_status": table(counted("status", mappings.counts(session))),
                 "last_days": table([{"day": str(d), "submissions": n} for d, n in days[-14:]]),
             }

@@ -27,7 +27,7 @@ def report_quality(session: Session, actor: str, at: datetime) -> quality.Report
         },
         "never_checked": sorted(suite for suite, result in results.items() if result is None),
         "mappings": mappings.counts(session),
-        "rows_set_aside": activity.rows_set_aside(session),
+        "rows_set_aside": activity.total(session, activity.SET_ASIDE),
         "open_alerts": len(alerts.open_alerts(session)),
         "last_submission_at": received.isoformat() if received else None,
     }

@@ -14,6 +14,7 @@ from llm_pipeline.domain.records import LIVE, Action, Status
 from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
 from llm_pipeline.store import catalogue, decisions, log
 from llm_pipeline.store.engine import Session
+from llm_pipeline.store.settling import Act, Change
 
 _MADE = {
     Action.APPROVE: Status.APPROVED,
@@ -34,13 +35,6 @@ class Verdict:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    status: Status
-    target_id: int | None
-    undoes: decisions.Undoable | None = None
-
-
 def decide(session: Session, mapping_id: int, verdict: Verdict, at: datetime) -> int:
     """Apply a decision and return its id.
 
@@ -54,40 +48,29 @@ def decide(session: Session, mapping_id: int, verdict: Verdict, at: datetime) ->
             f"mapping {mapping_id} is at version {before.version}, not {verdict.version}: "
             f"{who} made it {before.status.value}; read it again and decide again"
         )
-    outcome = _outcome(session, before, verdict)
-    change = decisions.Change(
-        action=verdict.action,
-        status=outcome.status,
-        target_id=outcome.target_id,
-        actor=verdict.actor,
-        reason=verdict.reason,
-        at=at,
-        offset=log.next_offset(session),
-        undoes=outcome.undoes.id if outcome.undoes else None,
-    )
-    decision_id = decisions.record(session, before, change)
-    if outcome.undoes and outcome.undoes.displaced_mapping_id is not None:
-        decisions.revive(session, outcome.undoes.displaced_mapping_id, at, change.offset)
-    log.append(session, at, *_events(session, before, change, decision_id))
+    change = _change(session, before, verdict)
+    act = Act(verdict.action, verdict.actor, verdict.reason, at, log.next_offset(session))
+    decision_id = decisions.record(session, change, act)
+    log.append(session, at, *_events(session, before, change, verdict, decision_id))
     return decision_id
 
 
-def _outcome(session: Session, before: decisions.Current, verdict: Verdict) -> _Outcome:
+def _change(session: Session, before: decisions.Current, verdict: Verdict) -> Change:
     match verdict.action:
         case Action.APPROVE:
             _demand(before, verdict, Status.PENDING)
-            return _Outcome(Status.APPROVED, _chosen(session, before, verdict))
+            return Change(before.id, Status.APPROVED, _chosen(session, before, verdict))
         case Action.CORRECT:
             _demand(before, verdict, Status.PENDING, *LIVE)
             if verdict.target is None:
                 raise InvalidInput("a correction needs the target that is right")
-            return _Outcome(Status.APPROVED, _chosen(session, before, verdict))
+            return Change(before.id, Status.APPROVED, _chosen(session, before, verdict))
         case Action.REJECT:
             _demand(before, verdict, Status.PENDING, *LIVE)
-            return _Outcome(Status.REJECTED, None)
+            return Change(before.id, Status.REJECTED, None)
         case Action.SKIP:
             _demand(before, verdict, Status.PENDING)
-            return _Outcome(Status.PENDING, None)
+            return Change(before.id, Status.PENDING, None)
         case Action.UNDO:  # pragma: no branch (every action is named)
             return _undone(session, before)
 
@@ -117,7 +100,7 @@ def _chosen(session: Session, before: decisions.Current, verdict: Verdict) -> in
     return chosen
 
 
-def _undone(session: Session, before: decisions.Current) -> _Outcome:
+def _undone(session: Session, before: decisions.Current) -> Change:
     last = decisions.undoable(session, before.id)
     if last is None:
         raise InvalidInput(f"mapping {before.id} has no decision that can be undone")
@@ -126,18 +109,28 @@ def _undone(session: Session, before: decisions.Current) -> _Outcome:
             f"mapping {before.id} is {before.status.value} by a newer label of the same text, no "
             f"longer what {last.action.value} made it; decide about the text's live mapping instead"
         )
-    return _Outcome(last.previous_status, last.previous_target_id, last)
+    return Change(
+        before.id,
+        last.previous_status,
+        last.previous_target_id,
+        undoes=last.id,
+        revives=last.displaced_mapping_id,
+    )
 
 
 def _events(
-    session: Session, before: decisions.Current, change: decisions.Change, decision_id: int
+    session: Session,
+    before: decisions.Current,
+    change: Change,
+    verdict: Verdict,
+    decision_id: int,
 ) -> list[Event]:
     key = None if change.target_id is None else decisions.target_key(session, change.target_id)
-    actor = change.actor
+    actor = verdict.actor
     told: list[Event] = [
-        ReviewDecided(actor, before.id, decision_id, change.action.value, key, change.reason)
+        ReviewDecided(actor, before.id, decision_id, verdict.action.value, key, verdict.reason)
     ]
-    if change.action is Action.SKIP:
+    if verdict.action is Action.SKIP:
         return told
     if change.status in LIVE:
         told.append(MappingApproved(actor, 1, before.id, before.text, key))

@@ -1,14 +1,24 @@
-"""How much happened when: counts over time for reports and forecasts."""
+"""How much happened when: counts by the hour, kept as things happen, and what reports ask beyond
+them.
+"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import pandas as pd
 from sqlalchemy import ColumnElement, Integer, case, func, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Action
-from llm_pipeline.store.schema import decisions, rejected_rows, submissions, targets, uploads
+from llm_pipeline.store.schema import decisions, submissions, targets, uploads
+from llm_pipeline.store.schema_derived import activity_counts
+
+# Kinds of activity beside the actions of reviewers: rows that came and rows that a gate set aside
+# (`who` is their source), decisions about a mapping with a suggestion, and those that took it.
+RECEIVED, SET_ASIDE, SUGGESTED, TAKEN = "received", "set_aside", "suggested", "taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,33 @@ class Agreement:
     decided: int
     agreed: int
     mean_probability: float
+
+
+def add(session: Session, at: datetime, who: str, counts: Mapping[str, int]) -> None:
+    """Count what `who` did at a time, by kind."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    rows = [
+        {"kind": kind, "hour": hour, "who": who, "number": number}
+        for kind, number in counts.items()
+        if number
+    ]
+    if not rows:
+        return
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    new = (sqlite_insert if sqlite else postgresql_insert)(activity_counts)
+    session.execute(
+        new.on_conflict_do_update(
+            index_elements=list(activity_counts.primary_key),
+            set_={"number": activity_counts.c.number + new.excluded.number},
+        ),
+        rows,
+    )
+
+
+def total(session: Session, kind: str) -> int:
+    """Return how often something was done in all."""
+    query = select(func.sum(activity_counts.c.number)).where(activity_counts.c.kind == kind)
+    return int(session.scalar(query) or 0)
 
 
 def submissions_by_day(session: Session) -> list[tuple[date, int]]:
@@ -58,11 +95,6 @@ def last_received(session: Session) -> datetime | None:
     """Return when the newest submission arrived."""
     newest = select(submissions.c.received_at).order_by(submissions.c.id.desc()).limit(1)
     return session.scalar(newest)
-
-
-def rows_set_aside(session: Session) -> int:
-    """Return how many rows of files the gate has set aside."""
-    return session.scalar(select(func.count()).select_from(rejected_rows)) or 0
 
 
 def uploads_by_status(session: Session) -> dict[str, int]:

@@ -12,8 +12,15 @@ from datetime import datetime
 from sqlalchemy import insert, text, update
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.records import Submission
-from llm_pipeline.store.schema import rejected_rows, uploads
+from llm_pipeline.domain.records import Source, Submission
+from llm_pipeline.store import activity, touched
+from llm_pipeline.store.schema import (
+    ENDED_STATUSES,
+    LIVE_STATUSES,
+    PENDING_STATUS,
+    rejected_rows,
+    uploads,
+)
 from llm_pipeline.store.staging import CLEAR, CREATE, staged_rows, with_times
 
 
@@ -152,14 +159,22 @@ _SUBMIT = """
     FROM staged_rows ORDER BY row"""
 
 
+# Asked for by status, because each status has an index of its own.
+_OF_THESE_TEXTS = " UNION ALL ".join(
+    f"SELECT id FROM mappings WHERE {these} AND normalized IN (SELECT normalized FROM staged_rows)"  # noqa: S608
+    for these in (PENDING_STATUS, LIVE_STATUSES, ENDED_STATUSES)
+)
+
+
 def merge_pending(session: Session, chunk: Chunk) -> Merged:
     """Write a chunk of rows that wait for recognition and review; a target is a proposal."""
     _stage(session, chunk)
-    for statement in (_JOIN_LIVE, _JOIN_PENDING, _JOIN_REJECTED):
-        _run(session, statement, chunk)
-    new = _run(session, _NEW_PENDING, chunk)
-    for statement in (_JOIN_PENDING, _FILL_PROPOSALS, _MARK_CONFLICTS):
-        _run(session, statement, chunk)
+    with touched.changing(session, _OF_THESE_TEXTS):
+        for statement in (_JOIN_LIVE, _JOIN_PENDING, _JOIN_REJECTED):
+            _run(session, statement, chunk)
+        new = _run(session, _NEW_PENDING, chunk)
+        for statement in (_JOIN_PENDING, _FILL_PROPOSALS, _MARK_CONFLICTS, _COUNT_ROWS):
+            _run(session, statement, chunk)
     _finish(session, chunk)
     return Merged(new_mappings=new, approved=0)
 
@@ -167,12 +182,14 @@ def merge_pending(session: Session, chunk: Chunk) -> Merged:
 def merge_approved(session: Session, chunk: Chunk) -> Merged:
     """Write a chunk of trusted labels: they are live at once, the last label of a text wins."""
     _stage(session, chunk)
-    _run(session, _SETTLE_PENDING, chunk)
-    _run(session, _JOIN_LABELLED, chunk)
-    new = _run(session, _NEW_LABELLED, chunk)
-    for statement in (_JOIN_LABELLED, _MARK_LAST, _CLOSE_SPANS, _RETIRE_DISPLACED):
-        _run(session, statement, chunk)
-    approved = _run(session, _APPROVE_LAST, chunk)
+    with touched.changing(session, _OF_THESE_TEXTS):
+        _run(session, _SETTLE_PENDING, chunk)
+        _run(session, _JOIN_LABELLED, chunk)
+        new = _run(session, _NEW_LABELLED, chunk)
+        for statement in (_JOIN_LABELLED, _MARK_LAST, _CLOSE_SPANS, _RETIRE_DISPLACED):
+            _run(session, statement, chunk)
+        approved = _run(session, _APPROVE_LAST, chunk)
+        _run(session, _COUNT_ROWS, chunk)
     _finish(session, chunk)
     return Merged(new_mappings=new, approved=approved)
 
@@ -209,8 +226,10 @@ def _run(session: Session, statement: str, chunk: Chunk) -> int:
 
 
 def _finish(session: Session, chunk: Chunk) -> None:
-    _run(session, _COUNT_ROWS, chunk)
     _run(session, _SUBMIT, chunk)
+    source = chunk.rows[0].submission.source if chunk.rows else Source.UPLOAD
+    counts = {activity.RECEIVED: len(chunk.rows), activity.SET_ASIDE: len(chunk.rejected)}
+    activity.add(session, chunk.at, source.value, counts)
     session.execute(text(CLEAR))
     if chunk.rejected:
         session.execute(

@@ -1,23 +1,17 @@
-"""Decisions into the store: a mapping changes, a decision row is added, its live span is kept."""
+"""What a single decision needs to know of its mapping, and its record. How mappings change is in
+`settling`.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.records import LIVE, Action, Status
+from llm_pipeline.domain.records import Action, Status
 from llm_pipeline.errors import Conflict, NotFound
-from llm_pipeline.store.schema import decisions, live_spans, mappings, targets
-
-_ENDS = {
-    Action.APPROVE: "superseded",
-    Action.CORRECT: "corrected",
-    Action.REJECT: "rejected",
-    Action.UNDO: "undone",
-}
+from llm_pipeline.store.schema import decisions, mappings, targets
+from llm_pipeline.store.settling import Act, Change, choose, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +29,6 @@ class Current:
     model_version: str | None
     live_from: int | None
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a mapping becomes, by whom and why."""
-
-    action: Action
-    status: Status
-    target_id: int | None
-    actor: str
-    reason: str
-    at: datetime
-    offset: int
-    undoes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,101 +75,18 @@ def last_actor(session: Session, mapping_id: int) -> str:
     return session.scalar(query.order_by(decisions.c.id.desc()).limit(1)) or ""
 
 
-def record(session: Session, before: Current, change: Change) -> int:
-    """Apply a change to a mapping and return the id of the decision that is added for it."""
-    displaced = None
-    if before.status in LIVE:
-        _close_span(session, before, change.offset, _ENDS[change.action])
-    if change.status in LIVE:
-        displaced = _displace(session, before, change)
-    _set(session, before.id, change)
-    values = {
-        "mapping_id": before.id,
-        "action": change.action.value,
-        "target_id": change.target_id,
-        "actor": change.actor,
-        "reason": change.reason,
-        "previous_status": before.status.value,
-        "previous_target_id": before.target_id,
-        "displaced_mapping_id": displaced,
-        "undoes": change.undoes,
-        "suggested_target_id": before.suggested_target_id,
-        "probability": before.probability,
-        "model_version": before.model_version,
-        "offset": change.offset,
-        "decided_at": change.at,
-    }
-    decision_id = session.scalar(insert(decisions).values(values).returning(decisions.c.id))
-    return decision_id or 0
-
-
-def _set(session: Session, mapping_id: int, change: Change) -> None:
-    values = {
-        "status": change.status.value,
-        "target_id": change.target_id,
-        "live_from": change.offset if change.status in LIVE else None,
-        "conflict": mappings.c.conflict if change.action is Action.SKIP else False,
-        "version": mappings.c.version + 1,
-        "updated_at": change.at,
-    }
+def record(session: Session, change: Change, act: Act) -> int:
+    """Apply a change to one mapping and return the id of the decision that is added for it."""
+    choose(session, [change])
     try:
-        session.execute(update(mappings).where(mappings.c.id == mapping_id).values(values))
+        settle(session, act)
     except IntegrityError as error:
         raise Conflict(
-            f"mapping {mapping_id} cannot become {change.status.value}: "
+            f"mapping {change.mapping_id} cannot become {change.status.value}: "
             "another mapping of the same text already is; decide about that one"
         ) from error
-
-
-def _displace(session: Session, before: Current, change: Change) -> int | None:
-    m = mappings.c
-    other = session.execute(
-        select(m.id, m.target_id, m.live_from).where(
-            m.normalized == before.normalized,
-            m.status.in_([status.value for status in LIVE]),
-            m.id != before.id,
-        )
-    ).first()
-    if other is None:
-        return None
-    _close_span(session, other, change.offset, "superseded")
-    session.execute(
-        update(mappings)
-        .where(m.id == other.id)
-        .values(
-            status=Status.RETIRED.value,
-            live_from=None,
-            version=m.version + 1,
-            updated_at=change.at,
-        )
-    )
-    return int(other.id)
-
-
-def _close_span(session: Session, live: Any, live_to: int, ended_by: str) -> None:
-    session.execute(
-        insert(live_spans).values(
-            mapping_id=live.id,
-            target_id=live.target_id,
-            live_from=live.live_from,
-            live_to=live_to,
-            ended_by=ended_by,
-        )
-    )
-
-
-def revive(session: Session, mapping_id: int, at: datetime, offset: int) -> None:
-    """Make a mapping live again that an undone decision had displaced."""
-    session.execute(
-        update(mappings)
-        .where(mappings.c.id == mapping_id, mappings.c.status == Status.RETIRED.value)
-        .values(
-            status=Status.APPROVED.value,
-            live_from=offset,
-            version=mappings.c.version + 1,
-            updated_at=at,
-        )
-    )
+    mine = select(func.max(decisions.c.id)).where(decisions.c.mapping_id == change.mapping_id)
+    return session.scalar(mine) or 0
 
 
 def undoable(session: Session, mapping_id: int) -> Undoable | None:

@@ -4,16 +4,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Status
 from llm_pipeline.domain.text import normalize
 from llm_pipeline.errors import NotFound
-from llm_pipeline.store.schema import decisions, live_spans, mappings, submissions, targets
+from llm_pipeline.store.schema import (
+    LIVE_STATUSES,
+    decisions,
+    live_spans,
+    mappings,
+    submissions,
+    targets,
+)
+from llm_pipeline.store.schema_derived import status_counts
 
 COUNT_CAP = 10_000
-_LIVE_VALUES = (Status.APPROVED.value, Status.AUTO_APPROVED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +128,7 @@ def of_submission(session: Session, offset: int) -> StoredMapping:
 
 def live(session: Session, normalized: str) -> StoredMapping | None:
     """Return the live mapping of a normalised text, if there is one."""
-    query = _select().where(
-        mappings.c.normalized == normalized, mappings.c.status.in_(_LIVE_VALUES)
-    )
+    query = _select().where(mappings.c.normalized == normalized, text(f"mappings.{LIVE_STATUSES}"))
     row = session.execute(query).first()
     return None if row is None else _stored(row)
 
@@ -204,11 +209,7 @@ def spans(session: Session, mapping_id: int) -> list[dict[str, Any]]:
 
 def counts(session: Session) -> dict[str, int]:
     """Return how many mappings stand in each status."""
-    query = select(mappings.c.status, func.count()).group_by(mappings.c.status)
-    found: dict[str, int] = {row[0]: row[1] for row in session.execute(query)}
+    s = status_counts.c
+    query = select(s.status, func.sum(s.mappings)).group_by(s.status)
+    found: dict[str, int] = {row[0]: int(row[1]) for row in session.execute(query)}
     return {status.value: found.get(status.value, 0) for status in Status}
-
-
-def rows_received(session: Session) -> int:
-    """Return how many submissions have arrived in all."""
-    return session.scalar(select(func.count()).select_from(submissions)) or 0

@@ -18,7 +18,11 @@ from sqlalchemy import (
 
 from llm_pipeline.store.columns import Id, id_column, metadata, time_column
 
+# Written out in every query that looks a text up: with bound values no database can tell that a
+# partial index serves it.
 LIVE_STATUSES = "status IN ('approved', 'auto_approved')"
+PENDING_STATUS = "status = 'pending'"
+ENDED_STATUSES = "status IN ('rejected', 'retired')"
 
 events = Table(
     "events",
@@ -110,13 +114,30 @@ mappings = Table(
         "uq_mappings_pending_normalized",
         "normalized",
         unique=True,
-        sqlite_where=text("status = 'pending'"),
-        postgresql_where=text("status = 'pending'"),
+        sqlite_where=text(PENDING_STATUS),
+        postgresql_where=text(PENDING_STATUS),
     ),
-    Index("ix_mappings_normalized", "normalized"),
+    # With the two above, every mapping is in exactly one index of its text.
+    Index(
+        "ix_mappings_ended_normalized",
+        "normalized",
+        sqlite_where=text(ENDED_STATUSES),
+        postgresql_where=text(ENDED_STATUSES),
+    ),
     Index("ix_mappings_status_id", "status", "id"),
-    Index("ix_mappings_key", "key"),
-    Index("ix_mappings_live_from", "live_from"),
+    Index(
+        "ix_mappings_pending_key",
+        "key",
+        "id",
+        sqlite_where=text(PENDING_STATUS),
+        postgresql_where=text(PENDING_STATUS),
+    ),
+    Index(
+        "ix_mappings_live_from",
+        "live_from",
+        sqlite_where=text("live_from IS NOT NULL"),
+        postgresql_where=text("live_from IS NOT NULL"),
+    ),
 )
 
 live_spans = Table(
@@ -172,9 +193,16 @@ decisions = Table(
     Column("probability", Float),
     Column("model_version", Text),
     Column("policy_id", ForeignKey("policies.id")),
+    Column("plan_id", ForeignKey("plans.id")),
     Column("offset", Id, nullable=False),
     time_column("decided_at"),
     Index("ix_decisions_mapping_id", "mapping_id"),
+    Index(
+        "ix_decisions_plan_id",
+        "plan_id",
+        sqlite_where=text("plan_id IS NOT NULL"),
+        postgresql_where=text("plan_id IS NOT NULL"),
+    ),
     Index("ix_decisions_offset", "offset"),
 )
 

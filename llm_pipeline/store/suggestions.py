@@ -1,6 +1,6 @@
 """What the recogniser suggests for the mappings that wait."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, 
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.extra import Extra
-from llm_pipeline.domain.records import Recognition, Status
-from llm_pipeline.store import extra_columns
+from llm_pipeline.domain.records import Candidate, Recognition, Status
+from llm_pipeline.store import extra_columns, touched
 from llm_pipeline.store.schema import mappings, targets
 
 
@@ -73,6 +73,17 @@ def save(session: Session, answers: Sequence[tuple[int, Recognition]], model_ver
     keys = {candidate.target for candidate in best.values()}
     found = session.execute(select(targets.c.key, targets.c.id).where(targets.c.key.in_(keys)))
     ids = {row.key: row.id for row in found}
+    with touched.changing(session, [mapping for mapping, _ in answers]):
+        _save(session, answers, best, ids, model_version)
+
+
+def _save(
+    session: Session,
+    answers: Sequence[tuple[int, Recognition]],
+    best: Mapping[int, Candidate],
+    ids: Mapping[str, int],
+    model_version: str,
+) -> None:
     session.execute(
         update(mappings)
         .where(mappings.c.id == bindparam("mapping"), mappings.c.status == Status.PENDING.value)

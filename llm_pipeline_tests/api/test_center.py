@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from llm_pipeline.store import mappings
 from llm_pipeline.store.engine import Engine, reading
 from llm_pipeline_tests.api.live_server import Running
+from llm_pipeline_tests.factories import rows_stored
 
 MAPPINGS = "/api/llm-center/mappings"
 TARGETS = "/api/llm-center/targets"
@@ -178,7 +178,7 @@ def test_the_same_key_and_body_make_one_submission(client: httpx.Client, engine:
     other = client.post(MAPPINGS, json={"text": "RED BOTTLE"}, headers=again)
     assert other.status_code == 422
     with reading(engine) as session:
-        assert mappings.rows_received(session) == 1
+        assert rows_stored(session) == 1
 
 
 def test_one_key_at_once_makes_one_submission(server: Running, engine: Engine) -> None:
@@ -199,7 +199,7 @@ def test_one_key_at_once_makes_one_submission(server: Running, engine: Engine) -
         one.join()
     assert statuses == [201] * 4
     with reading(engine) as session:
-        assert mappings.rows_received(session) == 1
+        assert rows_stored(session) == 1
 
 
 @pytest.mark.parametrize(

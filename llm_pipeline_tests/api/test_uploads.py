@@ -12,10 +12,11 @@ import pytest
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.steps.ingest import Job, accept
-from llm_pipeline.store import mappings, uploads
+from llm_pipeline.store import uploads
 from llm_pipeline.store.engine import Database, Engine, reading, transaction
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import Running, running, wait_for
+from llm_pipeline_tests.factories import rows_stored
 
 UPLOADS = "/api/llm-center/uploads"
 GOOD = b"text,target\nBLUE BOTTLE 1,BLUE\nAMZN MKTP,AMZN\n"
@@ -71,7 +72,7 @@ def test_the_same_file_twice_adds_nothing(client: httpx.Client, engine: Engine) 
     again = send(client, GOOD)
     assert (again.json()["id"], again.json()["status"]) == (first["id"], "finished")
     with reading(engine) as session:
-        assert mappings.rows_received(session) == 2
+        assert rows_stored(session) == 2
 
 
 def test_bad_rows_come_back_as_a_harmless_csv(client: httpx.Client) -> None:
@@ -208,4 +209,4 @@ def test_an_upload_that_a_stop_interrupts_goes_on_after_it(
     with running(settings) as server, server.client() as client:
         assert finished(client, upload_id)["accepted"] == 40_000
     with reading(engine) as session:
-        assert mappings.rows_received(session) == 40_000
+        assert rows_stored(session) == 40_000

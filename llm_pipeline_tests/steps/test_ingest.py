@@ -12,11 +12,17 @@ from llm_pipeline.domain.rows import Columns
 from llm_pipeline.errors import Conflict, InvalidInput
 from llm_pipeline.steps import ingest
 from llm_pipeline.steps.ingest import Job, ingest_file, job_of
-from llm_pipeline.store import alerts, catalogue, log, mappings, quality, uploads
+from llm_pipeline.store import alerts, catalogue, log, quality, uploads
 from llm_pipeline.store.engine import Database, migrate, open_engine
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import ingest_rows, load_catalogue, standing, write_csv
+from llm_pipeline_tests.factories import (
+    ingest_rows,
+    load_catalogue,
+    rows_stored,
+    standing,
+    write_csv,
+)
 
 GOOD_ROWS = [("Blue Cafe 1", "SBUX"), ("CITY TAXI", ""), ("Blue Cafe 1", "")]
 BAD_CSV = (
@@ -233,7 +239,7 @@ def test_a_damaged_archive_fails_and_keeps_what_could_be_read(
         _ingest(database, clock, Job(_broken_gzip(tmp_path, cut=cut), "ann"))
     with database.read() as session:
         (upload,) = uploads.recent(session)
-        assert mappings.rows_received(session) == upload.accepted
+        assert rows_stored(session) == upload.accepted
         assert upload.rows_read == upload.accepted + upload.rejected
     assert upload.status == "failed"
     assert 0 < upload.accepted < 8_000
@@ -301,7 +307,7 @@ def test_an_interrupted_upload_goes_on_and_nothing_is_lost_or_doubled(
     with database.read() as session:
         (half,) = uploads.unfinished(session)
         assert 0 < half.rows_read < len(ROWS)
-        assert mappings.rows_received(session) == half.accepted
+        assert rows_stored(session) == half.accepted
     _ingest(database, clock, job)
     expected, found = _content(whole), _content(database)
     whole.engine.dispose()
@@ -356,7 +362,7 @@ def test_a_file_that_another_process_reads_is_left_to_it(
         ingest_file(database, job, clock, let_another_finish)
     with database.read() as session:
         assert uploads.get(session, 1).status == "finished"
-        assert mappings.rows_received(session) == uploads.get(session, 1).accepted
+        assert rows_stored(session) == uploads.get(session, 1).accepted
 
 
 def test_a_file_of_mostly_bad_rows_fails_its_gate_and_the_next_good_one_resolves_the_alert(

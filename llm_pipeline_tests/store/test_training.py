@@ -13,7 +13,7 @@ from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.store import log, mappings, training
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import TARGETS, load_catalogue, merge
+from llm_pipeline_tests.factories import TARGETS, load_catalogue, merge, rows_stored
 
 KEYS = [target.key for target in TARGETS]
 TEXTS = ["BLUE CAFE", "blue cafe 9", "CITY TAXI", "TAXI", "MOON BANK", "Moon-Bank"]
@@ -180,7 +180,7 @@ def _check_invariants(session: Session) -> None:
         assert len(standing) == len(set(standing))
     assert all((m.live_from is not None) == (m.status in LIVE) for m in found)
     assert all((m.target is not None) or m.status not in LIVE for m in found)
-    assert sum(m.rows for m in found) == mappings.rows_received(session)
+    assert sum(m.rows for m in found) == rows_stored(session)
     spans: dict[str, list[tuple[int, int]]] = {}
     for mapping in found:
         own = spans.setdefault(mapping.normalized, [])

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 
-from llm_pipeline.store import schema, schema_operations
+from llm_pipeline.store import schema, schema_derived, schema_operations
 from llm_pipeline.store.columns import UTCDateTime, metadata
 
 
@@ -15,7 +15,8 @@ def _without_our_types(kind: str, item: Any, _context: Any) -> str | Literal[Fal
     return False
 
 
-__all__ = ["schema", "schema_operations"]  # imported so that `metadata` knows every table
+# Imported so that `metadata` knows every table.
+__all__ = ["schema", "schema_derived", "schema_operations"]
 
 context.configure(
     connection=context.config.attributes["connection"],
