@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline.api import (
+    analytics,
     auth,
     center,
     errors,
@@ -23,6 +24,7 @@ from llm_pipeline.api import (
     state,
     stream,
     targets,
+    targets_leaving,
     uploads,
 )
 from llm_pipeline.api.deps import Services
@@ -36,8 +38,10 @@ from llm_pipeline.wiring import Parts
 
 ROUTERS: tuple[APIRouter, ...] = (
     center.router,
+    targets_leaving.router,
     targets.router,
     uploads.router,
+    analytics.router,
     ml.router,
     label_errors.router,
     state.router,

@@ -17,6 +17,7 @@ from llm_pipeline.api.schemas import (
     NewMapping,
     RecognitionOut,
     SpanOut,
+    SubmissionOut,
     SubmittedMapping,
 )
 from llm_pipeline.domain.records import Recognition, Source, Status, Submission
@@ -24,11 +25,14 @@ from llm_pipeline.errors import InvalidInput
 from llm_pipeline.steps.recognize import recognize_one
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import idempotency, mappings
+from llm_pipeline.store import history, idempotency, mappings
 from llm_pipeline.store.engine import Session
 from llm_pipeline.wiring import now
 
 router = APIRouter(prefix="/api/llm-center/mappings", tags=["LLM Center"])
+
+# A text may have been submitted a hundred thousand times; `rows` of the mapping says how often.
+NEWEST_SUBMISSIONS = 100
 
 Key = Annotated[
     Word | None,
@@ -113,8 +117,10 @@ def _submit(
 def get_mapping(services: Given, _caller: Viewer, mapping_id: RowId) -> MappingHistory:
     with services.parts.read() as session:
         stored = mappings.get(session, mapping_id)
-        decided = mappings.history(session, mapping_id)
-        spans: list[dict[str, Any]] = mappings.spans(session, mapping_id)
+        decided = history.decided(session, mapping_id)
+        spans: list[dict[str, Any]] = history.spans(session, mapping_id)
+        newest = history.submitted(session, mapping_id, NEWEST_SUBMISSIONS)
+        proposals = history.proposals(session, mapping_id)
     if stored.live_from is not None:
         now_live = {"live_from": stored.live_from, "live_to": None, "ended_by": None}
         spans.append({"target": stored.target, **now_live})
@@ -122,6 +128,8 @@ def get_mapping(services: Given, _caller: Viewer, mapping_id: RowId) -> MappingH
         stored,
         decisions=[DecisionOut(**one) for one in decided],
         live=[SpanOut(**one) for one in spans],
+        submissions=[SubmissionOut(**one) for one in newest],
+        proposals=proposals,
     )
 
 

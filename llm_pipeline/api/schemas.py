@@ -170,7 +170,7 @@ class SubmittedMapping(MappingOut):
 
 
 class DecisionOut(BaseModel):
-    """One decision about a mapping."""
+    """One decision about a mapping, with what it was before and what was suggested then."""
 
     decision_id: int
     action: Action
@@ -178,8 +178,13 @@ class DecisionOut(BaseModel):
     actor: str
     reason: str
     previous_status: Status
+    previous_target: str | None
     undoes: int | None
+    suggested_target: str | None
+    probability: float | None
     model_version: str | None
+    policy_id: int | None
+    plan_id: int | None
     offset: int
     at: datetime
 
@@ -193,11 +198,28 @@ class SpanOut(BaseModel):
     ended_by: str | None
 
 
+class SubmissionOut(BaseModel):
+    """A submission as it arrived."""
+
+    text: str
+    target: str | None
+    note: str
+    source: str
+    submitter: str
+    upload: int | None
+    line: int | None
+    offset: int
+    at: datetime
+
+
 class MappingHistory(MappingOut):
-    """A mapping with every decision about it and every span in which it was live."""
+    """A mapping with every decision about it, every span in which it was live, its newest
+    submissions, and how often which target was proposed."""
 
     decisions: list[DecisionOut]
     live: list[SpanOut]
+    submissions: list[SubmissionOut]
+    proposals: dict[str, int]
 
 
 class TargetOut(BaseModel):
@@ -208,6 +230,7 @@ class TargetOut(BaseModel):
     category: str
     attributes: dict[str, str]
     retired: bool
+    merged_into: str | None
 
     @classmethod
     def of(cls, entry: CatalogueEntry) -> Self:

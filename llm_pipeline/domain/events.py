@@ -32,6 +32,35 @@ class TargetsLoaded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TargetRetired(Event):
+    """A target can be chosen no more; `into` took its place, if anything did."""
+
+    name: ClassVar[str] = "target:retired"
+    target: str
+    into: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRestored(Event):
+    """A retired target can be chosen again."""
+
+    name: ClassVar[str] = "target:restored"
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingsMoved(Event):
+    """Live mappings followed a retired target, or wait again; `waiting` ones propose it no more."""
+
+    name: ClassVar[str] = "mappings:moved"
+    target: str
+    into: str | None
+    live: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class UploadStarted(Event):
     """A file's ingest began, or was taken up again at `from_row`."""
 

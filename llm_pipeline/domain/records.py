@@ -20,12 +20,13 @@ LIVE = (Status.APPROVED, Status.AUTO_APPROVED)
 
 
 class Action(StrEnum):
-    """What a person can decide about a mapping."""
+    """What a person can decide about a mapping; `reopen` lets a settled one wait again."""
 
     APPROVE = "approve"
     CORRECT = "correct"
     REJECT = "reject"
     SKIP = "skip"
+    REOPEN = "reopen"
     UNDO = "undo"
 
 

@@ -155,6 +155,7 @@ def _rebuilt(description: dict[str, Any], arrays: Arrays) -> Recognizer:
         None if extra is None else _stacking(recognizer, extra, arrays, EXTRA)
     )
     recognizer.extra_test_ = None
+    recognizer.gone_ = {}  # told by the log since the model's offset
     return recognizer
 
 

@@ -28,6 +28,7 @@ from llm_pipeline.model.merging import after_memory
 from llm_pipeline.model.neighbours import VIEWS
 from llm_pipeline.model.sources import Approved, CatalogueNames
 from llm_pipeline.model.stacking import Way
+from llm_pipeline.model.successors import succeeded
 from llm_pipeline.model.trust import Trust, learned, pasts, replay
 
 
@@ -51,10 +52,10 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     approved_, names_ : the approved texts and the catalogue's names, searched by likeness.
     linear_ : weights, without classes where there are too many targets for their examples.
     stacking_ : which of them answers what memory does not know, and how sure.
-    extra_test_ : whether columns beside the texts help, None where there was nothing to test.
-    stacking_extra_ : answers in place of `stacking_` where a text comes with such columns, with
-        weights that know them; None unless they help.
+    extra_test_ : whether columns beside the texts help, None if nothing was to test.
+    stacking_extra_ : the same with weights that know such columns; None unless they help.
     classes_ : targets that can be answered by what was fitted.
+    gone_ : retired targets, and what took their place.
 
     Examples
     --------
@@ -196,12 +197,16 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def learn_names(self, targets: Sequence[Target]) -> None:
         """Let the catalogue's newest names count."""
         self.names_.update(targets)
+        for target in targets:
+            self.gone_.pop(target.key, None)
 
-    def forget_name(self, key: str) -> None:
-        """Drop the names of a target that was retired."""
+    def retire(self, key: str, successor: str | None = None) -> None:
+        """Answer a target no more, or its successor."""
         self.names_.drop(key)
+        self.gone_[key] = successor
 
     def _remember(self, texts: list[str], targets: list[str], history: pd.DataFrame | None) -> None:
+        self.gone_: dict[str, str | None] = {}
         self.memory_, self.trust_ = Memory(), Trust()
         for text, target in zip(texts, targets, strict=True):
             self.memory_.learn(text, target)
@@ -248,7 +253,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             found = candidates.get(place, ())
             if hit is not None:
                 found = after_memory(hit, sure, found)[:top_k]
-            answers.append(self._answer(texts[place], found, model_version))
+            answers.append(self._answer(texts[place], succeeded(found, self.gone_), model_version))
         return answers
 
     def _trusted(self, hits: Sequence[Hit | None]) -> list[float]:

@@ -84,7 +84,7 @@ class Serving:
         changed = catalogue.changed_since(session, after)
         for entry in changed:
             if entry.retired:
-                recognizer.forget_name(entry.key)
+                recognizer.retire(entry.key, entry.merged_into)
         recognizer.learn_names(
             [
                 Target(entry.key, entry.name, entry.category, entry.attributes)

@@ -21,6 +21,7 @@ _MADE = {
     Action.CORRECT: Status.APPROVED,
     Action.REJECT: Status.REJECTED,
     Action.SKIP: Status.PENDING,
+    Action.REOPEN: Status.PENDING,
 }
 
 
@@ -70,6 +71,9 @@ def _change(session: Session, before: decisions.Current, verdict: Verdict) -> Ch
             return Change(before.id, Status.REJECTED, None)
         case Action.SKIP:
             _demand(before, verdict, Status.PENDING)
+            return Change(before.id, Status.PENDING, None)
+        case Action.REOPEN:
+            _demand(before, verdict, Status.REJECTED, *LIVE)
             return Change(before.id, Status.PENDING, None)
         case Action.UNDO:  # pragma: no branch (every action is named)
             return _undone(session, before)

@@ -17,7 +17,8 @@ from llm_pipeline.store.schema import decisions, submissions, targets, uploads
 from llm_pipeline.store.schema_derived import activity_counts
 
 # Kinds of activity beside the actions of reviewers: rows that came and rows that a gate set aside
-# (`who` is their source), decisions about a mapping with a suggestion, and those that took it.
+# (`who` is their source), decisions about waiting mappings with a suggestion, and
+# those that took it.
 RECEIVED, SET_ASIDE, SUGGESTED, TAKEN = "received", "set_aside", "suggested", "taken"
 
 

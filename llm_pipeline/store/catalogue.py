@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Target
+from llm_pipeline.errors import NotFound
 from llm_pipeline.store.schema import targets
+
+_successor = targets.alias("successor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class CatalogueEntry:
     category: str
     attributes: dict[str, str]
     retired: bool
+    merged_into: str | None = None
 
 
 def load(session: Session, entries: Sequence[Target], offset: int) -> Loaded:
@@ -65,7 +70,7 @@ def _values(entry: Target, offset: int) -> dict[str, object]:
 
 
 def _entries(session: Session) -> list[CatalogueEntry]:
-    return [_entry(row) for row in session.execute(select(targets))]
+    return [_entry(row) for row in session.execute(_select())]
 
 
 def _entry(row: object) -> CatalogueEntry:
@@ -76,17 +81,44 @@ def _entry(row: object) -> CatalogueEntry:
         category=row.category,  # type: ignore[attr-defined]
         attributes=row.attributes,  # type: ignore[attr-defined]
         retired=row.retired_at is not None,  # type: ignore[attr-defined]
+        merged_into=row.successor,  # type: ignore[attr-defined]
     )
 
 
-def retire(session: Session, keys: Sequence[str], at: datetime, offset: int) -> int:
-    """Mark targets as retired; mappings keep pointing at them until a person moves them."""
+def _select() -> Select[Any]:
+    return select(targets, _successor.c.key.label("successor")).select_from(
+        targets.outerjoin(_successor, _successor.c.id == targets.c.merged_into)
+    )
+
+
+def get(session: Session, key: str) -> CatalogueEntry:
+    """Return an entry by its key, retired or not; `NotFound` if there is none."""
+    row = session.execute(_select().where(targets.c.key == key)).first()
+    if row is None:
+        raise NotFound(f"there is no target {key!r}; GET /api/llm-center/targets lists them")
+    return _entry(row)
+
+
+def retire(
+    session: Session, keys: Sequence[str], at: datetime, offset: int, into: int | None = None
+) -> int:
+    """Let targets be chosen no more; `into` is the id of what takes their place. Mappings keep
+    pointing at them until `moving` takes them along."""
     result = session.execute(
         update(targets)
         .where(targets.c.key.in_(keys), targets.c.retired_at.is_(None))
-        .values(retired_at=at, changed_offset=offset)
+        .values(retired_at=at, merged_into=into, changed_offset=offset)
     )
     return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def restore(session: Session, key: str, offset: int) -> None:
+    """Let a retired target be chosen again."""
+    session.execute(
+        update(targets)
+        .where(targets.c.key == key)
+        .values(retired_at=None, merged_into=None, changed_offset=offset)
+    )
 
 
 def active_ids(session: Session) -> dict[str, int]:
@@ -105,7 +137,7 @@ def active_targets(session: Session) -> list[Target]:
 
 def changed_since(session: Session, offset: int) -> list[CatalogueEntry]:
     """Return what was loaded, renamed or retired after an offset, in the order of loading."""
-    query = select(targets).where(targets.c.changed_offset > offset).order_by(targets.c.id)
+    query = _select().where(targets.c.changed_offset > offset).order_by(targets.c.id)
     return [_entry(row) for row in session.execute(query)]
 
 
@@ -123,7 +155,7 @@ def matches(q: str) -> ColumnElement[bool]:
 
 def page(session: Session, q: str, after: str, limit: int) -> list[CatalogueEntry]:
     """Return targets whose key or name contains `q`, by key, from the one after `after`."""
-    found = select(targets).where(targets.c.key > after).order_by(targets.c.key).limit(limit)
+    found = _select().where(targets.c.key > after).order_by(targets.c.key).limit(limit)
     if q:
         found = found.where(matches(q))
     return [_entry(row) for row in session.execute(found)]

@@ -12,8 +12,6 @@ from llm_pipeline.domain.text import normalize
 from llm_pipeline.errors import NotFound
 from llm_pipeline.store.schema import (
     LIVE_STATUSES,
-    decisions,
-    live_spans,
     mappings,
     submissions,
     targets,
@@ -170,41 +168,6 @@ def _narrow(query: Select[Any], wanted: Filter) -> Select[Any]:
         chosen = select(targets.c.id).where(targets.c.key == wanted.target).scalar_subquery()
         query = query.where(func.coalesce(m.target_id, m.proposed_target_id) == chosen)
     return query
-
-
-def history(session: Session, mapping_id: int) -> list[dict[str, Any]]:
-    """Return every decision about a mapping and every span in which it was live, oldest first."""
-    d = decisions.c
-    decided = session.execute(
-        select(
-            d.id.label("decision_id"),
-            d.action,
-            targets.c.key.label("target"),
-            d.actor,
-            d.reason,
-            d.previous_status,
-            d.undoes,
-            d.model_version,
-            d.offset,
-            d.decided_at.label("at"),
-        )
-        .select_from(decisions.outerjoin(targets, targets.c.id == d.target_id))
-        .where(d.mapping_id == mapping_id)
-        .order_by(d.id)
-    )
-    return [dict(row) for row in decided.mappings()]
-
-
-def spans(session: Session, mapping_id: int) -> list[dict[str, Any]]:
-    """Return the closed spans of offsets in which a mapping was live, oldest first."""
-    s = live_spans.c
-    rows = session.execute(
-        select(targets.c.key.label("target"), s.live_from, s.live_to, s.ended_by)
-        .select_from(live_spans.outerjoin(targets, targets.c.id == s.target_id))
-        .where(s.mapping_id == mapping_id)
-        .order_by(s.id)
-    )
-    return [dict(row) for row in rows.mappings()]
 
 
 def counts(session: Session) -> dict[str, int]:

@@ -44,6 +44,7 @@ targets = Table(
     Column("category", Text, nullable=False, server_default=""),
     Column("attributes", JSON, nullable=False),
     time_column("retired_at", nullable=True),
+    Column("merged_into", ForeignKey("targets.id")),
     Column("changed_offset", Id, nullable=False),
 )
 

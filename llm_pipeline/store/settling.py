@@ -23,7 +23,7 @@ _ENDS = {
     Action.APPROVE: "superseded",
     Action.CORRECT: "corrected",
     Action.REJECT: "rejected",
-    Action.SKIP: "superseded",
+    Action.REOPEN: "reopened",
     Action.UNDO: "undone",
 }
 
@@ -121,8 +121,9 @@ _REVIVE = """
         updated_at = :at
     WHERE status = 'retired' AND id IN (SELECT revives FROM chosen_mappings)"""
 _SUGGESTED = """
-    SELECT count(m.suggested_target_id),
-        count(CASE WHEN m.suggested_target_id = c.target_id THEN 1 END), count(*)
+    SELECT count(CASE WHEN m.status = 'pending' THEN m.suggested_target_id END),
+        count(CASE WHEN m.status = 'pending' AND m.suggested_target_id = c.target_id THEN 1 END),
+        count(*)
     FROM chosen_mappings c JOIN mappings m ON m.id = c.mapping_id"""
 
 
@@ -135,8 +136,8 @@ def choose(session: Session, changes: Sequence[Change] | Select[Any]) -> int:
         session.execute(text(statement))
     into = insert(chosen_mappings)
     if isinstance(changes, Select):
-        chosen = into.from_select(list(Change.__slots__), changes)
-        return _changed(session.execute(chosen))
+        session.execute(into.from_select(list(Change.__slots__), changes))
+        return session.scalar(text("SELECT count(*) FROM chosen_mappings")) or 0
     session.execute(into, [asdict(change) for change in changes])
     return len(changes)
 
@@ -146,7 +147,10 @@ def settle(session: Session, act: Act) -> Settled:
 
     IntegrityError if a text would wait twice: the caller leaves such mappings out, or tells.
     """
-    values = asdict(act) | {"action": act.action.value, "ended_by": _ENDS[act.action]}
+    values = asdict(act) | {
+        "action": act.action.value,
+        "ended_by": _ENDS.get(act.action, "superseded"),
+    }
     session.execute(text(_FIND_DISPLACED))
     session.execute(text(_LEAVE_DISPLACED))
     _tally(session, act)

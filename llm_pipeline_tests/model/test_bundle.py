@@ -79,7 +79,7 @@ def test_what_was_learned_renamed_and_forgotten_since_the_fit_is_saved(
     recognizer.learn("\ud83d half a pair 7", "half")
     recognizer.forget(texts["text"][0])
     recognizer.learn_names([Target("whale", "Blue Whale")])
-    recognizer.forget_name("spa")
+    recognizer.retire("spa")
     bundle.save(recognizer, tmp_path)
     asked = ["quartz lanterns", "half a pair", texts["text"][0], "blue whales", "lake spas"]
     assert bundle.load(tmp_path).recognize(asked) == recognizer.recognize(asked)

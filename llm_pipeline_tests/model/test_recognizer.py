@@ -162,7 +162,7 @@ def test_names_are_learned_renamed_and_forgotten_at_once() -> None:
     recognizer.learn_names([Target("a", "Quartz Lantern"), Target("b", "Corner Books")])
     assert recognizer.predict(["quartz lanterns", "corner book"]).tolist() == ["a", "b"]
     recognizer.learn_names([Target("a", "Blue Whale")])
-    recognizer.forget_name("b")
+    recognizer.retire("b")
     asked = ["quartz lanterns", "corner book", "blue whales"]
     assert recognizer.predict(asked).tolist() == ["", "", "a"]
 

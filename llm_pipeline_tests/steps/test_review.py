@@ -7,7 +7,7 @@ from llm_pipeline.domain.records import Action, Candidate, Recognition, State, S
 from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import catalogue, log, mappings, suggestions
+from llm_pipeline.store import catalogue, history, log, mappings, suggestions
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.mappings import StoredMapping
 from llm_pipeline_tests.conftest import Clock
@@ -191,7 +191,7 @@ def test_of_two_people_at_once_exactly_one_decides(
     for thread in threads:
         thread.join()
     with database.read() as session:
-        assert len(mappings.history(session, 1)) == 1
+        assert len(history.decided(session, 1)) == 1
     assert sorted(ended) == ["conflict", "decided"]
 
 
@@ -205,7 +205,7 @@ def test_an_approval_displaces_the_live_mapping_and_its_undo_revives_it(
     act(2, Action.UNDO)
     assert _status(database, 1, 2) == [(A, "GS"), (P, None)]
     with database.read() as session:
-        ended = [mappings.spans(session, mapping)[0]["ended_by"] for mapping in (1, 2)]
+        ended = [history.spans(session, mapping)[0]["ended_by"] for mapping in (1, 2)]
     assert ended == ["superseded", "undone"]
 
 
@@ -242,7 +242,7 @@ def test_a_correction_is_undone_to_what_was_live(
     act(1, Action.UNDO)
     assert _status(database, 1) == [(A, "GS")]
     with database.read() as session:
-        ended = [(span["target"], span["ended_by"]) for span in mappings.spans(session, 1)]
+        ended = [(span["target"], span["ended_by"]) for span in history.spans(session, 1)]
     assert ended == [("GS", "corrected"), ("UBER", "undone")]
 
 
@@ -277,7 +277,7 @@ def test_decisions_are_only_added(database: Database, clock: Clock, act: Decide)
     for action in (Action.SKIP, Action.APPROVE, Action.UNDO, Action.REJECT, Action.UNDO):
         act(1, action)
         with database.read() as session:
-            now = mappings.history(session, 1)
+            now = history.decided(session, 1)
         assert now[:-1] == kept
         kept = now
     assert [decision["undoes"] for decision in kept] == [None, None, 2, None, 4]

@@ -4,7 +4,7 @@ import pytest
 
 from llm_pipeline.domain.records import Action
 from llm_pipeline.steps.review import Verdict, decide
-from llm_pipeline.store import log, mappings, training
+from llm_pipeline.store import history, log, mappings, training
 from llm_pipeline.store.engine import Database
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import load_catalogue, merge, standing
@@ -128,7 +128,7 @@ def test_a_superseded_label_keeps_the_span_in_which_it_was_live(
     for target in ("GS", "UBER", "GS"):
         merge(database, clock, [("A", target)], trusted=True)
     with database.read() as session:
-        first, second = mappings.spans(session, 1), mappings.spans(session, 2)
+        first, second = history.spans(session, 1), history.spans(session, 2)
         live = mappings.live(session, "a")
     ended = {"ended_by": "superseded"}
     assert first == [{"target": "GS", "live_from": 2, "live_to": 3} | ended]

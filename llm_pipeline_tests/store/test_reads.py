@@ -24,6 +24,7 @@ from llm_pipeline.store import (
     alerts,
     catalogue,
     decisions,
+    history,
     idempotency,
     mappings,
     models,
@@ -92,7 +93,7 @@ def test_one_mapping_comes_with_its_history(database: Database, clock: Clock) ->
     merge(database, clock, [("A", "GS")])
     with database.begin() as session:
         decide(session, 1, Verdict(Action.CORRECT, 1, "ann", "UBER", "wrong"), clock())
-        (told,) = mappings.history(session, 1)
+        (told,) = history.decided(session, 1)
         assert mappings.get(session, 1).target == "UBER"
         assert mappings.live(session, "b") is None
         assert decisions.since(session, 0) == 1

@@ -10,7 +10,7 @@ import pytest
 from llm_pipeline.domain.records import LIVE, Action
 from llm_pipeline.errors import Conflict, InvalidInput
 from llm_pipeline.steps.review import Verdict, decide
-from llm_pipeline.store import log, mappings, training
+from llm_pipeline.store import history, log, mappings, training
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import TARGETS, load_catalogue, merge, rows_stored
@@ -184,7 +184,7 @@ def _check_invariants(session: Session) -> None:
     spans: dict[str, list[tuple[int, int]]] = {}
     for mapping in found:
         own = spans.setdefault(mapping.normalized, [])
-        own += [(s["live_from"], s["live_to"]) for s in mappings.spans(session, mapping.id)]
+        own += [(s["live_from"], s["live_to"]) for s in history.spans(session, mapping.id)]
         if mapping.live_from is not None:
             own.append((mapping.live_from, 1_000_000))
     for of_text in spans.values():

@@ -1,4 +1,4 @@
-"""Tables that repeat what mappings and acts say, leaner indexes of mappings, plans of decisions."""
+"""Tables that repeat what others say, leaner indexes of mappings, plans, merged targets."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +23,10 @@ def upgrade() -> None:
     op.execute(
         f"ALTER TABLE decisions ADD COLUMN plan_id {kind} "
         "CONSTRAINT fk_decisions_plan_id REFERENCES plans (id)"
+    )
+    op.execute(
+        f"ALTER TABLE targets ADD COLUMN merged_into {kind} "
+        "CONSTRAINT fk_targets_merged_into REFERENCES targets (id)"
     )
     op.create_index(
         "ix_decisions_plan_id",
@@ -97,7 +101,8 @@ def _fill(sqlite: bool) -> None:
     doubt = "sum(rows * (1.0 - coalesce(probability, 0)))"
     target = "coalesce(target_id, proposed_target_id, 0)"
     decided, received = hour.format("decided_at"), hour.format("received_at")
-    suggested = "suggested_target_id IS NOT NULL AND action IN ('approve', 'correct', 'reject')"
+    suggested = """suggested_target_id IS NOT NULL AND previous_status = 'pending'
+        AND action IN ('approve', 'correct', 'reject')"""
     for statement in (
         f"""INSERT INTO status_counts SELECT status, {day}, count(*), sum(rows) FROM mappings
         GROUP BY status, {day}""",

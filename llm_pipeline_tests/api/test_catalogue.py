@@ -1,0 +1,49 @@
+"""Targets that leave, over HTTP."""
+
+from typing import Any
+
+import httpx
+
+TARGETS = "/api/llm-center/targets"
+
+
+def impact(client: httpx.Client, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"{TARGETS}/impact", params={"key": key}).json()
+    return found
+
+
+def add(client: httpx.Client, key: str, text: str) -> None:
+    client.post(TARGETS, json={"key": key, "name": f"The {key}"})
+    made = client.post("/api/llm-center/mappings", json={"text": text, "target": key}).json()
+    said = {"action": "approve", "version": made["version"]}
+    client.post(f"/api/llm-center/mappings/{made['id']}/decision", json=said)
+
+
+def recognized(client: httpx.Client, text: str) -> str | None:
+    body = {"texts": [text]}
+    target: str | None = client.post("/api/ml/recognize", json=body).json()["results"][0]["target"]
+    return target
+
+
+def test_a_merge_is_shown_done_and_recognised(client: httpx.Client) -> None:
+    add(client, "OLD/1", "quartz lantern")
+    shown = impact(client, "OLD/1")
+    assert (shown["live"], shown["waiting"], shown["examples"]) == (1, 0, ["quartz lantern"])
+    order = {"key": "OLD/1", "into": "BLUE", "token": shown["token"], "reason": "bought"}
+    done = client.post(f"{TARGETS}/retire", json=order).json()
+    assert (done["moved"], done["target"]["merged_into"]) == (1, "BLUE")
+    assert recognized(client, "Quartz Lantern") == "BLUE"
+    refused = client.post(f"{TARGETS}/retire", json=order | {"into": None})
+    assert (refused.status_code, "look again" in refused.json()["detail"]) == (409, True)
+
+
+def test_a_target_is_renamed_and_restored(client: httpx.Client) -> None:
+    add(client, "FB", "facebook ads")
+    order = {"key": "FB", "to": "META", "token": impact(client, "FB")["token"]}
+    assert client.post(f"{TARGETS}/rename", json=order).json()["target"]["key"] == "META"
+    assert recognized(client, "facebook ads") == "META"
+    assert client.post(f"{TARGETS}/restore", json={"key": "FB"}).json()["retired"] is False
+
+
+def test_nothing_hangs_on_what_is_not_there(client: httpx.Client) -> None:
+    assert client.get(f"{TARGETS}/impact", params={"key": "nix"}).status_code == 404
