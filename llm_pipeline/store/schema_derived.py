@@ -4,7 +4,7 @@ mappings true, `activity` adds to those of acts. A test proves each equal to a r
 
 from sqlalchemy import Column, Float, Index, Integer, Table, Text
 
-from llm_pipeline.store.columns import Id, UTCDateTime, metadata
+from llm_pipeline.store.columns import Id, UTCDateTime, id_column, metadata
 
 # Mappings and their submissions by status and by the day (UTC) on which the mapping came.
 status_counts = Table(
@@ -54,4 +54,12 @@ activity_counts = Table(
     Column("hour", UTCDateTime, primary_key=True),
     Column("who", Text, primary_key=True),
     Column("number", Id, nullable=False),
+)
+
+# Every word that a mapping ever had, only ever added: what searches expand parts of words to.
+search_words = Table(
+    "search_words",
+    metadata,
+    id_column(),
+    Column("word", Text, nullable=False, unique=True),
 )
