@@ -3,13 +3,15 @@
 A facet's token begins with a character that no normalised text holds, so that filters are posting
 lists like words. On SQLite the documents are an FTS5 index that keeps no text and no positions;
 this module keeps it true while mappings change. On PostgreSQL the tokens are an indexed expression,
-true by itself, and only the distinct words are kept here.
+true by itself.
 """
 
 from datetime import date
 
 from sqlalchemy import ARRAY, Text, literal_column, text
 from sqlalchemy.orm import Session
+
+from llm_pipeline.store import words
 
 MARK = "\ue000"
 DAY_ONE = date(2000, 1, 1)
@@ -21,7 +23,7 @@ UNMODELLED = frozenset(
 )
 
 _SETTLED = (
-    f"m.normalized || ' {MARK}o' || m.source || ' {MARK}b' || hex(m.submitter)"
+    f"m.normalized || ' {MARK}o' || m.source || ' {MARK}b' || lower(hex(m.submitter))"
     f" || ' {MARK}d' || CAST(julianday(date(m.created_at)) - 2451544.5 AS INTEGER)"
     f" || coalesce(' {MARK}u' || m.upload_id, '')"
 )
@@ -43,33 +45,23 @@ _NOTED = (
     " tokens TEXT NOT NULL)",
     "DELETE FROM noted_documents",
 )
+# CROSS JOIN and the order keep SQLite from going through all mappings for a few.
 _NOTE = """
     INSERT INTO noted_documents (mapping_id, tokens)
-    SELECT m.id, {changing} FROM touched_mappings t JOIN mappings m ON m.id = t.mapping_id"""
+    SELECT t.mapping_id, {changing}
+    FROM touched_mappings t CROSS JOIN mappings m WHERE m.id = t.mapping_id"""
+_CHANGED = f"""
+    FROM noted_documents n CROSS JOIN mappings m
+    WHERE m.id = n.mapping_id AND n.tokens <> {_CHANGING} ORDER BY n.mapping_id"""
 _FORGET_OLD = f"""
     INSERT INTO search (search, rowid, document)
-    SELECT 'delete', m.id, n.tokens FROM noted_documents n JOIN mappings m ON m.id = n.mapping_id
-    WHERE n.tokens <> {_CHANGING} ORDER BY m.id"""  # noqa: S608
-_ADD_CHANGED = f"""
-    INSERT INTO search (rowid, document)
-    SELECT m.id, {_CHANGING} FROM noted_documents n JOIN mappings m ON m.id = n.mapping_id
-    WHERE n.tokens <> {_CHANGING} ORDER BY m.id"""  # noqa: S608
+    SELECT 'delete', n.mapping_id, n.tokens {_CHANGED}"""
+_ADD_CHANGED = f"INSERT INTO search (rowid, document) SELECT n.mapping_id, {_CHANGING} {_CHANGED}"
 _NEW = """
-    FROM touched_mappings t JOIN mappings m ON m.id = t.mapping_id
-    WHERE t.mapping_id NOT IN (SELECT mapping_id FROM noted_documents)"""
-_ADD_NEW = f"INSERT INTO search (rowid, document) SELECT m.id, {DOCUMENT} {_NEW} ORDER BY m.id"
-# No word holds a quote or a backslash: `domain.text.normalize` leaves letters, marks and digits.
-SPLIT_SQLITE = """json_each('["' || replace({text}, ' ', '","') || '"]')"""
-_NEW_WORDS = {
-    "sqlite": f"""
-        INSERT OR IGNORE INTO search_words (word)
-        SELECT DISTINCT w.value FROM (SELECT m.normalized AS whole {_NEW}) AS found,
-            {SPLIT_SQLITE.format(text="found.whole")} AS w ORDER BY w.value""",  # noqa: S608
-    "postgresql": f"""
-        INSERT INTO search_words (word)
-        SELECT DISTINCT unnest(string_to_array(m.normalized, ' ')) {_NEW}
-        ON CONFLICT DO NOTHING""",
-}
+    FROM touched_mappings t CROSS JOIN mappings m WHERE m.id = t.mapping_id
+    AND t.mapping_id NOT IN (SELECT mapping_id FROM noted_documents) ORDER BY t.mapping_id"""
+_ADD_NEW = f"INSERT INTO search (rowid, document) SELECT t.mapping_id, {DOCUMENT} {_NEW}"
+_NEW_TEXTS = f"SELECT m.normalized {_NEW}"
 
 
 def facet(letter: str, value: object) -> str:
@@ -94,7 +86,7 @@ def enter(session: Session) -> None:
     if _is_sqlite(session):
         for statement in (_FORGET_OLD, _ADD_CHANGED, _ADD_NEW):
             session.execute(text(statement))
-    session.execute(text(_NEW_WORDS[session.get_bind().dialect.name]))
+    words.add(session, session.scalars(text(_NEW_TEXTS)))
 
 
 def enter_new(session: Session) -> None:

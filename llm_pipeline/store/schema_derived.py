@@ -56,10 +56,6 @@ activity_counts = Table(
     Column("number", Id, nullable=False),
 )
 
-# Every word that a mapping ever had, only ever added: what searches expand parts of words to.
-search_words = Table(
-    "search_words",
-    metadata,
-    id_column(),
-    Column("word", Text, nullable=False, unique=True),
-)
+# Every word that a mapping ever had, only ever added to: what searches expand parts of words to.
+# A row holds the new words of one change with line breaks between, half the size of a row a word.
+search_words = Table("search_words", metadata, id_column(), Column("words", Text, nullable=False))

@@ -13,7 +13,6 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 _BREAK = b"\n"
-_KINDS = ("letters", "digits", "mixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,11 @@ def _masks(codepoints: NDArray[np.uint32], starts: NDArray[np.int64]) -> NDArray
     return np.bitwise_or.reduceat(bits, starts)
 
 
+def _hashes(words: Sequence[str]) -> NDArray[np.int64]:
+    # 64 bits: among ten million words two share a hash with a chance of 1 in 400,000.
+    return np.fromiter(map(hash, words), np.int64, len(words))
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Words by kind, so that a part of digits is not looked for in words of letters."""
@@ -81,21 +85,33 @@ class Block:
     letters: Words
     digits: Words
     mixed: Words
+    hashes: NDArray[np.int64]
 
     @classmethod
     def of(cls, words: Sequence[str]) -> "Block":
         letters = [word for word in words if word.isalpha()]
         digits = [word for word in words if word.isdigit()]
         mixed = [word for word in words if not word.isalpha() and not word.isdigit()]
-        return cls(Words.of(letters), Words.of(digits), Words.of(mixed))
+        hashes = np.sort(_hashes(words))
+        return cls(Words.of(letters), Words.of(digits), Words.of(mixed), hashes)
 
     def __add__(self, other: "Block") -> "Block":
         return Block(
-            self.letters + other.letters, self.digits + other.digits, self.mixed + other.mixed
+            self.letters + other.letters,
+            self.digits + other.digits,
+            self.mixed + other.mixed,
+            np.sort(np.concatenate((self.hashes, other.hashes)), kind="stable"),
         )
 
     def __len__(self) -> int:
-        return sum(len(getattr(self, kind).ends) for kind in _KINDS)
+        return len(self.hashes)
+
+    def has(self, hashes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if not len(self.hashes):
+            return np.zeros(len(hashes), dtype=bool)
+        places = np.searchsorted(self.hashes, hashes)
+        found: NDArray[np.bool_] = self.hashes[places.clip(max=len(self.hashes) - 1)] == hashes
+        return found
 
     def kinds(self, part: str) -> list[Words]:
         """Return the kinds of words that can contain a part."""
@@ -120,6 +136,14 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return sum(map(len, self.blocks))
+
+    def missing(self, words: Sequence[str]) -> list[str]:
+        """Return those of some words that are not in the vocabulary."""
+        hashes = _hashes(words)
+        new = np.ones(len(words), dtype=bool)
+        for block in self.blocks:
+            new &= ~block.has(hashes)
+        return [words[int(place)] for place in np.flatnonzero(new)]
 
     def containing(self, part: str, limit: int) -> list[str]:
         """Return at most `limit` words that contain a part."""

@@ -19,7 +19,7 @@ _TOKENS = (
     f"'{_M}k' || (id >> 16)::text])"
 )
 _DOCUMENT = (
-    f"normalized || ' {_M}o' || source || ' {_M}b' || hex(submitter)"
+    f"normalized || ' {_M}o' || source || ' {_M}b' || lower(hex(submitter))"
     f" || ' {_M}d' || CAST(julianday(date(created_at)) - 2451544.5 AS INTEGER)"
     f" || coalesce(' {_M}u' || upload_id, '')"
     f" || ' {_M}s' || status || ' {_M}t' || coalesce(target_id, proposed_target_id, 0)"
@@ -30,9 +30,8 @@ def upgrade() -> None:
     op.create_table(
         "search_words",
         sa.Column("id", _ID, nullable=False),
-        sa.Column("word", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_search_words")),
-        sa.UniqueConstraint("word", name=op.f("uq_search_words_word")),
     )
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
@@ -41,12 +40,15 @@ def upgrade() -> None:
         )
         op.execute(f"INSERT INTO search (rowid, document) SELECT id, {_DOCUMENT} FROM mappings")
         op.execute(
-            "INSERT OR IGNORE INTO search_words (word) SELECT DISTINCT w.value FROM mappings m,"
-            """ json_each('["' || replace(m.normalized, ' ', '","') || '"]') AS w ORDER BY 1"""
+            "INSERT INTO search_words (words) SELECT group_concat(word, char(10)) FROM ("
+            "SELECT DISTINCT w.value AS word FROM mappings m,"
+            """ json_each('["' || replace(m.normalized, ' ', '","') || '"]') AS w)"""
+            " HAVING count(*) > 0"
         )
     else:
         op.execute(f"CREATE INDEX ix_mappings_search ON mappings USING gin ({_TOKENS})")
         op.execute(
-            "INSERT INTO search_words (word)"
-            " SELECT DISTINCT unnest(string_to_array(normalized, ' ')) FROM mappings"
+            "INSERT INTO search_words (words) SELECT string_agg(DISTINCT word, E'\\n') FROM ("
+            "SELECT unnest(string_to_array(normalized, ' ')) AS word FROM mappings) AS found"
+            " HAVING count(*) > 0"
         )
