@@ -15,7 +15,7 @@ from llm_pipeline.store.schema import mappings, targets
 from llm_pipeline.store.schema_derived import status_counts
 
 # More tokens than these are slower than looking at the rows.
-MOST_TOKENS = 500
+MOST_TOKENS = 1_000
 
 target_of = func.coalesce(mappings.c.target_id, mappings.c.proposed_target_id)
 
@@ -47,7 +47,7 @@ class Filter:
         return tuple(sorted({status.value for status in given}))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Condition:
     """One thing asked of a mapping.
 

@@ -35,6 +35,16 @@ _LONGEST_WALK = 262_144
 _WHOLE = 1 << 62
 
 
+# To give the next of so many postings an index looks at each of them, and PostgreSQL's a whole
+# stretch at a time.
+AT_ONCE = {"sqlite": 64, "postgresql": 256}
+
+
+def at_once(deadline: Deadline) -> int:
+    """Return how many words the index is best asked for at once."""
+    return AT_ONCE["sqlite" if deadline.is_sqlite else "postgresql"]
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Ids to look at: from `after` on, in one direction; at most `limit` are wanted."""
@@ -43,8 +53,10 @@ class Span:
     after: int | None = None
     newest: bool = True
 
-    def rest(self, found: int) -> int:
-        return self.limit - found
+    def holds(self, mapping_id: int) -> bool:
+        if self.after is None:
+            return True
+        return mapping_id < self.after if self.newest else mapping_id > self.after
 
 
 def ids(deadline: Deadline, asked: Sequence[Condition], span: Span) -> list[int]:
@@ -53,7 +65,7 @@ def ids(deadline: Deadline, asked: Sequence[Condition], span: Span) -> list[int]
         return [row[0] for row in deadline.rows(_sqlite(asked, span))]
     found: list[int] = []
     for query, planner in _postgresql(deadline, asked, span):
-        query = query.limit(span.rest(len(found)))
+        query = query.limit(span.limit - len(found))
         order = mappings.c.id.desc() if span.newest else mappings.c.id
         found += [row[0] for row in deadline.rows(query.order_by(order), **planner)]
         if len(found) == span.limit or deadline.reached:
@@ -144,12 +156,7 @@ def _postgresql(
     one wants: stretches that double keep both within what is needed.
     """
     held = [one.tokens for one in asked if one.tokens]
-    ends: Sequence[Any] = deadline.rows(
-        select(func.min(mappings.c.id), func.max(mappings.c.id)), **_BY_ID
-    )
-    if not ends or ends[0][0] is None:
-        return
-    low, high = ends[0]
+    low, high = _ends(deadline)
     if span.after is not None:
         low, high = (low, span.after - 1) if span.newest else (span.after + 1, high)
     walked = [one.check for one in asked]
@@ -167,6 +174,14 @@ def _postgresql(
             blocks = range(stretch[0] >> BLOCK_BITS, (stretch[1] >> BLOCK_BITS) + 1)
             within = holds_any([facet("k", block) for block in blocks])
             yield narrowed.where(within, place.between(*stretch)), _BY_TOKENS
+
+
+def _ends(deadline: Deadline) -> tuple[int, int]:
+    if deadline.ids is None:
+        ends = select(func.min(mappings.c.id), func.max(mappings.c.id))
+        for low, high in deadline.rows(ends, **_BY_ID):
+            deadline.ids = (low or 1, high or 0)
+    return deadline.ids or (1, 0)
 
 
 def _stretches(

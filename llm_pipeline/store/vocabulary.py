@@ -145,17 +145,12 @@ class Vocabulary:
             new &= ~block.has(hashes)
         return [words[int(place)] for place in np.flatnonzero(new)]
 
-    def containing(self, part: str, limit: int) -> list[str]:
-        """Return at most `limit` words that contain a part."""
-        found: list[str] = []
+    def containing(self, part: str) -> Iterator[str]:
+        """Yield the words that contain a part, finding them as they are asked for."""
         sought = part.encode()
         for block in self.blocks:
             for words in block.kinds(part):
-                for word in words.containing(sought):
-                    found.append(word)
-                    if len(found) == limit:
-                        return found
-        return found
+                yield from words.containing(sought)
 
     def nearest(self, word: str, limit: int) -> list[str]:
         """Return the other words at the smallest edit distance, swapped neighbours being one edit.

@@ -245,6 +245,7 @@ def test_too_many_are_not_sorted_by_what_no_index_keeps(
 
 @pytest.mark.parametrize("q", ["o", "o e", "sho o"])
 @pytest.mark.parametrize("cap", [3, 1_000])
+@pytest.mark.parametrize(("most", "few"), [(2, 5), (100, 0), (100, 100)])
 @pytest.mark.parametrize("wanted", [Filter(), Filter(submitter="user 1"), Filter(category="cat1")])
 def test_parts_of_many_words_are_counted_like_others(
     database: Database,
@@ -252,12 +253,15 @@ def test_parts_of_many_words_are_counted_like_others(
     monkeypatch: pytest.MonkeyPatch,
     q: str,
     cap: int,
+    most: int,
+    few: int,
     wanted: Filter,
 ) -> None:
-    for module in (asking, search):
-        monkeypatch.setattr(module, "MOST_TOKENS", 2)
+    monkeypatch.setattr(hits, "AT_ONCE", {"sqlite": 2, "postgresql": 2})
+    monkeypatch.setattr(asking, "FEW", few)
     monkeypatch.setattr(search, "COUNT_CAP", cap)
-    monkeypatch.setattr(filters, "MOST_TOKENS", 2)
+    for module in (asking, filters):
+        monkeypatch.setattr(module, "MOST_TOKENS", most)
     spread(database, clock)
     merge(database, clock, [(f"{a}o{b}e", None) for a in "abcd" for b in "xyz"])
     asked = Filter(q=q, submitter=wanted.submitter, category=wanted.category)
