@@ -33,6 +33,9 @@ class Settings(BaseSettings):
         default=20, ge=1, description="newly approved texts after which a training starts by itself"
     )
     max_upload_mb: int = Field(default=2048, ge=1, description="largest file the API accepts, MiB")
+    search_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="longest time a search may take, in seconds"
+    )
     extra_columns: str = Field(
         default="",
         description="columns beside the text, with commas between, that recognition may use where "

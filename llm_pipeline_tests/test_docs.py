@@ -25,6 +25,8 @@ COMMANDS = [
     "doubts",
     "report",
     "doctor",
+    "search check",
+    "search rebuild",
     "users token",
     "users link",
     "users revoke",

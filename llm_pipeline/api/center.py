@@ -4,13 +4,15 @@ import hashlib
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Response
 
 from llm_pipeline.api.auth import Caller, Reviewer, Submitter, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Word
-from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.narrowing import Narrowed
+from llm_pipeline.api.paging import cursor_of, position_of
 from llm_pipeline.api.schemas import (
     DecisionOut,
+    FoundMappings,
     MappingHistory,
     MappingOut,
     NewDecision,
@@ -27,6 +29,7 @@ from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import history, idempotency, mappings
 from llm_pipeline.store.engine import Session
+from llm_pipeline.store.ordering import Sort
 from llm_pipeline.wiring import now
 
 router = APIRouter(prefix="/api/llm-center/mappings", tags=["LLM Center"])
@@ -40,27 +43,29 @@ Key = Annotated[
 ]
 
 
-@router.get("", summary="Search mappings, newest first")
+@router.get("", summary="Search mappings")
 def search_mappings(
     services: Given,
     _caller: Viewer,
-    q: Word = "",
-    status: Status | None = None,
-    target: Word | None = None,
-    source: Source | None = None,
-    upload: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
-    submitter: Word | None = None,
+    narrowed: Narrowed,
+    sort: Sort = Sort.NEWEST,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[MappingOut]:
-    wanted = mappings.Filter(q, status, target, source and source.value, upload, submitter)
+) -> FoundMappings:
+    """Every word of `q` is a part of some word of the text; where nothing has it, typos are
+    forgiven and `read_as` says how. After `LLM_PIPELINE_SEARCH_SECONDS` the answer is what was
+    found until then, with `timed_out`."""
+    after = None if cursor is None else position_of(cursor)
+    seconds = services.parts.settings.search_seconds
     with services.parts.read() as session:
-        found = mappings.page(session, wanted, row_position(cursor), limit)
-    return Page(
+        found = mappings.page(session, narrowed, after, limit, sort, seconds)
+    return FoundMappings(
         items=[MappingOut.of(one) for one in found.items],
         next_cursor=None if found.next_cursor is None else cursor_of(found.next_cursor),
         total=found.total,
         total_is_exact=found.total_is_exact,
+        timed_out=found.timed_out,
+        read_as={word: list(near[:5]) for word, near in found.read_as.items()},
     )
 
 

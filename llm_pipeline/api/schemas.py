@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm_pipeline.api.deps import Text, Word
+from llm_pipeline.api.paging import Page
 from llm_pipeline.domain.records import Action, Recognition, State, Status, Target
 from llm_pipeline.store.catalogue import CatalogueEntry
 from llm_pipeline.store.mappings import StoredMapping
@@ -151,6 +152,13 @@ class MappingOut(BaseModel):
             if name not in ("suggestion", "upload")
         }
         return cls(**same, suggestion=_suggestion(stored), upload=stored.upload_id, **more)
+
+
+class FoundMappings(Page[MappingOut]):
+    """A page of mappings; `timed_out`: there may be more; `read_as`: typos and what was sought."""
+
+    timed_out: bool
+    read_as: dict[str, list[str]]
 
 
 def _suggestion(stored: StoredMapping) -> Suggestion | None:

@@ -1,5 +1,6 @@
 """Mappings out of the store: one, a page of them, their history, their counts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,8 +9,10 @@ from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Status
-from llm_pipeline.domain.text import normalize
 from llm_pipeline.errors import NotFound
+from llm_pipeline.store import search
+from llm_pipeline.store.filters import Filter as Filter
+from llm_pipeline.store.ordering import Sort
 from llm_pipeline.store.schema import (
     LIVE_STATUSES,
     mappings,
@@ -17,8 +20,6 @@ from llm_pipeline.store.schema import (
     targets,
 )
 from llm_pipeline.store.schema_derived import status_counts
-
-COUNT_CAP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +49,15 @@ class StoredMapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """What a list of mappings may be narrowed by; `q` looks for every one of its words."""
-
-    q: str = ""
-    status: Status | None = None
-    target: str | None = None
-    source: str | None = None
-    upload: int | None = None
-    submitter: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
-    """A page of mappings, newest first. Counting stops at 10,000, and says so."""
+    """A page of mappings, and what `search.Found` says of the rest."""
 
     items: list[StoredMapping]
-    next_cursor: int | None
+    next_cursor: str | None
     total: int
     total_is_exact: bool
+    timed_out: bool
+    read_as: dict[str, tuple[str, ...]]
 
 
 def _select() -> Select[Any]:
@@ -131,43 +122,31 @@ def live(session: Session, normalized: str) -> StoredMapping | None:
     return None if row is None else _stored(row)
 
 
-def page(session: Session, wanted: Filter, cursor: int | None, limit: int) -> Page:
-    """Return the mappings a filter matches, newest first, below the id `cursor`."""
-    query = _narrow(_select(), wanted)
-    if cursor is not None:
-        query = query.where(mappings.c.id < cursor)
-    rows = session.execute(query.order_by(mappings.c.id.desc()).limit(limit + 1)).all()
-    counted = _narrow(select(mappings.c.id), wanted).limit(COUNT_CAP + 1).subquery()
-    total = session.scalar(select(func.count()).select_from(counted)) or 0
+def page(
+    session: Session,
+    wanted: Filter,
+    cursor: str | None,
+    limit: int,
+    sort: Sort = Sort.NEWEST,
+    seconds: float = search.SECONDS,
+) -> Page:
+    """Return the mappings a filter matches, in an order, from the page before's cursor on."""
+    found = search.find(session, wanted, sort, cursor, limit, seconds)
     return Page(
-        items=[_stored(row) for row in rows[:limit]],
-        next_cursor=rows[limit - 1].id if len(rows) > limit else None,
-        total=min(total, COUNT_CAP),
-        total_is_exact=total <= COUNT_CAP,
+        items=by_ids(session, found.ids),
+        next_cursor=found.next_position,
+        total=found.total,
+        total_is_exact=found.total_is_exact,
+        timed_out=found.timed_out,
+        read_as=found.read_as,
     )
 
 
-def _narrow(query: Select[Any], wanted: Filter) -> Select[Any]:
-    m = mappings.c
-    words = normalize(wanted.q).split()
-    if wanted.q and not words:
-        # Punctuation alone is in no normalised text.
-        query = query.where(m.text.contains(wanted.q.strip(), autoescape=True))
-    for word in words:
-        query = query.where(m.normalized.contains(word, autoescape=True))
-    equal = {
-        m.status: wanted.status.value if wanted.status else None,
-        m.source: wanted.source,
-        m.upload_id: wanted.upload,
-        m.submitter: wanted.submitter,
-    }
-    for column, value in equal.items():
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.target is not None:
-        chosen = select(targets.c.id).where(targets.c.key == wanted.target).scalar_subquery()
-        query = query.where(func.coalesce(m.target_id, m.proposed_target_id) == chosen)
-    return query
+def by_ids(session: Session, ids: Sequence[int]) -> list[StoredMapping]:
+    """Return mappings in the order of their ids given."""
+    rows = session.execute(_select().where(mappings.c.id.in_(ids)))
+    stored = {row.id: _stored(row) for row in rows}
+    return [stored[mapping_id] for mapping_id in ids]
 
 
 def counts(session: Session) -> dict[str, int]:

@@ -4,7 +4,7 @@ mappings true, `activity` adds to those of acts. A test proves each equal to a r
 
 from sqlalchemy import Column, Float, Index, Integer, Table, Text
 
-from llm_pipeline.store.columns import Id, UTCDateTime, metadata
+from llm_pipeline.store.columns import Id, UTCDateTime, id_column, metadata
 
 # Mappings and their submissions by status and by the day (UTC) on which the mapping came.
 status_counts = Table(
@@ -55,3 +55,7 @@ activity_counts = Table(
     Column("who", Text, primary_key=True),
     Column("number", Id, nullable=False),
 )
+
+# Every word that a mapping ever had, only ever added to: what searches expand parts of words to.
+# A row holds the new words of one change with line breaks between, half the size of a row a word.
+search_words = Table("search_words", metadata, id_column(), Column("words", Text, nullable=False))

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from llm_pipeline.store import documents
+
 _SPELLED = {
     "sqlite": {"largest": "max", "smallest": "min", "chance": "abs(random()) % 2147483647"},
     "postgresql": {
@@ -85,32 +87,38 @@ def changing(session: Session, ids: str | Sequence[int]) -> Iterator[None]:
     SQL is asked again after the block, so that it may find rows that the block added; it must
     still find those that were there.
     """
-    for statement in _CREATE:
-        session.execute(text(statement))
-    _gather(session, ids)
+    _begin(session, ids)
     session.execute(text(_KEYS))
     _count(session, -1)
+    documents.note(session)
     yield
     if isinstance(ids, str):
         _gather(session, ids)
     _count(session, 1)
+    documents.enter(session)
     for statement in _TIDY_GROUPS:
         session.execute(text(statement))
 
 
 def added(session: Session, ids: str) -> None:
     """Count mappings that are new: `ids` is SQL that selects their `id`."""
-    for statement in _CREATE:
-        session.execute(text(statement))
-    _gather(session, ids)
+    _begin(session, ids)
     _count(session, 1)
+    documents.enter_new(session)
 
 
 def rebuild(session: Session) -> None:
     """Count all mappings anew, whatever was counted before."""
     for table in ("status_counts", "target_counts", "review_groups"):
         session.execute(text(f"DELETE FROM {table}"))  # noqa: S608
-    added(session, "SELECT id FROM mappings")
+    _begin(session, "SELECT id FROM mappings")
+    _count(session, 1)
+
+
+def _begin(session: Session, ids: str | Sequence[int]) -> None:
+    for statement in _CREATE:
+        session.execute(text(statement))
+    _gather(session, ids)
 
 
 def _gather(session: Session, ids: str | Sequence[int]) -> None:

@@ -29,6 +29,7 @@ from llm_pipeline.store import (
     mappings,
     models,
     quality,
+    search,
     state,
     suggestions,
     uploads,
@@ -81,11 +82,11 @@ def test_pages_follow_each_other_without_gap_or_repeat(database: Database, clock
 def test_counting_stops_and_says_so(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mappings, "COUNT_CAP", 3)
+    monkeypatch.setattr(search, "COUNT_CAP", 3)
     merge(database, clock, [(f"TEXT {letter}", None) for letter in "ABCDE"])
     with database.read() as session:
-        page = mappings.page(session, Filter(), None, 10)
-    assert (page.total, page.total_is_exact, len(page.items)) == (3, False, 5)
+        page = mappings.page(session, Filter(q="text"), None, 4)
+    assert (page.total, page.total_is_exact, len(page.items)) == (3, False, 4)
 
 
 def test_one_mapping_comes_with_its_history(database: Database, clock: Clock) -> None:

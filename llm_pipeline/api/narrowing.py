@@ -1,0 +1,47 @@
+"""What narrows a list of mappings, out of a request's query."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from llm_pipeline.api.deps import Word
+from llm_pipeline.domain.records import Source, Status
+from llm_pipeline.store.filters import Filter
+
+Several = Annotated[list[Status] | None, Query(description="any of these; without it all")]
+Arrived = Annotated[
+    datetime | None, Query(description="time of arrival; in UTC if it names no zone")
+]
+
+
+def narrowed(
+    q: Word = "",
+    status: Several = None,
+    target: Word | None = None,
+    category: Word | None = None,
+    source: Source | None = None,
+    upload: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    submitter: Word | None = None,
+    since: Arrived = None,
+    until: Arrived = None,
+) -> Filter:
+    """Return the filter that a request asks for; `since` is included, `until` is not."""
+    return Filter(
+        q=q,
+        status=tuple(status) if status else None,
+        target=target,
+        category=category,
+        source=source and source.value,
+        upload=upload,
+        submitter=submitter,
+        since=_with_zone(since),
+        until=_with_zone(until),
+    )
+
+
+def _with_zone(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+
+
+Narrowed = Annotated[Filter, Depends(narrowed)]

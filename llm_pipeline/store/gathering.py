@@ -1,0 +1,75 @@
+"""Hits of conditions that many words fulfil, by some of the words at a time.
+
+To give the next of so many postings the index looks at each of them: 500 words at once cost ten
+times as much as the same in tens. And where thousands of words contain a part, some of them are
+already in more mappings than are counted.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+
+from llm_pipeline.store import hits, words
+from llm_pipeline.store.asking import Asked
+from llm_pipeline.store.deadline import Deadline
+from llm_pipeline.store.filters import Condition
+from llm_pipeline.store.hits import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The ids of a span, and how many there are in all; `total` none: not counted here."""
+
+    ids: list[int]
+    total: int | None = None
+
+
+def gather(deadline: Deadline, asked: Asked, span: Span, cap: int) -> Gathered:
+    """Return the ids of a span, and with the first ones how many there are up to a cap."""
+    conditions = asked.conditions
+    widest = max(conditions, key=lambda one: len(one.tokens), default=None)
+    if asked.is_few or widest is None:
+        return Gathered(hits.ids(deadline, conditions, span))
+    if len(widest.tokens) > hits.at_once(deadline):
+        return _in_parts(deadline, _without(conditions, widest), widest, span, cap)
+    if asked.words and not any(w.condition.tokens for w in asked.words):
+        return _broad(deadline, asked, span, cap)
+    return Gathered(hits.ids(deadline, conditions, span))
+
+
+def _without(conditions: Sequence[Condition], one: Condition) -> list[Condition]:
+    return [other for other in conditions if other is not one]
+
+
+def _parts(deadline: Deadline, condition: Condition, tokens: Iterable[str]) -> Iterator[Condition]:
+    rest = iter(tokens)
+    while some := tuple(islice(rest, hits.at_once(deadline))):
+        yield replace(condition, tokens=some)
+
+
+def _in_parts(
+    deadline: Deadline, rest: list[Condition], widest: Condition, span: Span, cap: int
+) -> Gathered:
+    """Each part gives its first ids: the first of all are among them, and while they are not more
+    than the cap, each gives all."""
+    counts = span.after is None
+    found: set[int] = set()
+    for part in _parts(deadline, widest, widest.tokens):
+        limit = cap + 1 if counts and len(found) <= cap else span.limit
+        found.update(hits.ids(deadline, [*rest, part], replace(span, limit=limit)))
+    ids = sorted(found, reverse=span.newest)[: span.limit]
+    return Gathered(ids, min(len(found), cap + 1) if counts else None)
+
+
+def _broad(deadline: Deadline, asked: Asked, span: Span, cap: int) -> Gathered:
+    """Where there are more than the cap, the first are soon met by looking at rows."""
+    driver = max(asked.words, key=lambda word: len(word.part))
+    rest = _without(asked.conditions, driver.condition)
+    meant = words.vocabulary(deadline.session).containing(driver.part)
+    found: set[int] = set()
+    for part in _parts(deadline, driver.condition, chain(driver.near, meant)):
+        found.update(hits.ids(deadline, [*rest, part], Span(cap + 1)))
+        if len(found) > cap or deadline.reached:
+            return Gathered(hits.ids(deadline, asked.conditions, span), cap + 1)
+    ids = [one for one in found if span.holds(one)]
+    return Gathered(sorted(ids, reverse=span.newest)[: span.limit], len(found))

@@ -1,0 +1,95 @@
+"""Search: a page of what a filter matches, in any order, and how many there are.
+
+Counting stops at 10,000, and everything at a time limit: the answer says so.
+"""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from llm_pipeline.errors import InvalidInput
+from llm_pipeline.store import hits
+from llm_pipeline.store.asking import Asked, ask
+from llm_pipeline.store.counters import counted
+from llm_pipeline.store.deadline import Deadline
+from llm_pipeline.store.filters import Filter
+from llm_pipeline.store.gathering import gather
+from llm_pipeline.store.hits import Span
+from llm_pipeline.store.ordering import Place, Sort, place_at, places, position
+
+COUNT_CAP = 10_000
+# More are not sorted by what no index keeps in order.
+SORT_CAP = 50_000
+SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The ids of a page, and what is known of the rest.
+
+    Attributes
+    ----------
+    next_position : where the next page begins; none after the last
+    timed_out : the time limit was reached, there may be more than was found
+    read_as : words that nothing contains, and what they were taken for
+    """
+
+    ids: list[int]
+    next_position: str | None
+    total: int
+    total_is_exact: bool
+    timed_out: bool = False
+    read_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def find(
+    session: Session,
+    wanted: Filter,
+    sort: Sort = Sort.NEWEST,
+    after: str | None = None,
+    limit: int = 50,
+    seconds: float = SECONDS,
+) -> Found:
+    """Return a page of what a filter matches, behind the position `after`."""
+    place = place_at(session, sort, after)
+    known = counted(session, wanted)
+    with Deadline(session, seconds) as deadline:
+        asked = ask(deadline, wanted)
+        page, total = _page(deadline, asked, sort, place, limit + 1)
+        if known is None and total is None:
+            is_all = place is None and len(page) <= limit
+            total = len(page) if is_all else hits.count(deadline, asked.conditions, COUNT_CAP + 1)
+    total = max(total or 0, len(page))
+    return Found(
+        ids=[one.id for one in page[:limit]],
+        next_position=position(sort, page[limit - 1]) if len(page) > limit else None,
+        total=min(total, COUNT_CAP) if known is None else known,
+        total_is_exact=known is not None or (total <= COUNT_CAP and not deadline.reached),
+        timed_out=deadline.reached,
+        read_as=asked.read_as,
+    )
+
+
+def clause(session: Session, wanted: Filter, seconds: float = SECONDS) -> ColumnElement[bool]:
+    """Return what a filter asks as a condition for `WHERE` over everything that it matches."""
+    with Deadline(session, seconds) as deadline:
+        asked = ask(deadline, wanted)
+    return hits.clause(asked.conditions, is_sqlite=deadline.is_sqlite)
+
+
+def _page(
+    deadline: Deadline, asked: Asked, sort: Sort, after: Place | None, limit: int
+) -> tuple[list[Place], int | None]:
+    """Return a page, and how many match if that came with it."""
+    if sort.is_by_id:
+        span = Span(limit, None if after is None else after.id, sort is Sort.NEWEST)
+        gathered = gather(deadline, asked, span, COUNT_CAP)
+        return [Place(one) for one in gathered.ids], gathered.total
+    found = hits.count(deadline, asked.conditions, SORT_CAP + 1)
+    if found > SORT_CAP:
+        raise InvalidInput(
+            f"more than {SORT_CAP:,} mappings match, too many to sort by {sort.value!r}: "
+            "narrow the search, or sort by 'newest' or 'oldest'"
+        )
+    return places(deadline, asked.conditions, sort, after, limit), found

@@ -1,0 +1,85 @@
+"""Words in memory: parts, typos, growth."""
+
+from itertools import islice
+from random import Random
+
+import pytest
+from rapidfuzz.distance import OSA
+
+from llm_pipeline.store.vocabulary import Vocabulary
+
+WORDS = ["bottle", "blue", "café", "étoile", "0423", "42", "hj3k92", "टी", "🍕", "battle"]
+
+
+def made(words: list[str], at_once: int) -> Vocabulary:
+    vocabulary = Vocabulary()
+    for start in range(0, len(words), at_once):
+        vocabulary = vocabulary.with_words(words[start : start + at_once], start)
+    return vocabulary
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ("ottl", {"bottle"}),
+        ("b", {"bottle", "blue", "battle"}),
+        ("é", {"café", "étoile"}),
+        ("42", {"0423", "42"}),
+        ("3k9", {"hj3k92"}),
+        ("k", {"hj3k92"}),
+        ("ी", {"टी"}),
+        ("🍕", {"🍕"}),
+        ("q", set()),
+    ],
+)
+def test_words_are_found_by_any_part(at_once: int, part: str, found: set[str]) -> None:
+    assert set(made(WORDS, at_once).containing(part)) == found
+
+
+def test_words_are_gathered_as_they_are_asked_for() -> None:
+    assert list(islice(made(WORDS, 3).containing("b"), 2)) == ["bottle", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("typo", "near"),
+    [
+        ("bottel", ["bottle"]),  # two neighbours swapped are one edit
+        ("botle", ["bottle"]),
+        ("bxttle", ["bottle", "battle"]),
+        ("cafe", ["café"]),
+        ("0432", ["0423"]),
+        ("bttle", ["bottle", "battle"]),
+        ("bq", []),
+        ("zzzzzz", []),
+        ("bottle", ["battle"]),  # never the word itself
+    ],
+)
+def test_the_nearest_words_are_found(typo: str, near: list[str]) -> None:
+    assert made(WORDS, 4).nearest(typo, 10) == near
+
+
+def test_the_nearest_words_are_those_of_a_scan() -> None:
+    dice = Random(3)  # noqa: S311
+    words = sorted({"".join(dice.choices("abcde", k=dice.randint(3, 8))) for _ in range(2_000)})
+    vocabulary = made(words, 300)
+    for typo in ("".join(dice.choices("abcdef", k=dice.randint(3, 8))) for _ in range(100)):
+        most = 1 if len(typo) <= 5 else 2
+        others = {word: OSA.distance(typo, word) for word in words if word != typo}
+        best = min(others.values())
+        expected = {w for w, distance in others.items() if distance == best <= most}
+        assert set(vocabulary.nearest(typo, 1_000)) == expected
+
+
+def test_it_knows_which_words_it_lacks() -> None:
+    assert made(WORDS, 3).missing(["blue", "red", "42", "43"]) == ["red", "43"]
+    assert Vocabulary().missing(["blue"]) == ["blue"]
+    assert Vocabulary().with_words([], 1).missing(["blue"]) == ["blue"]
+
+
+def test_growing_leaves_few_blocks_and_the_old_vocabulary_as_it_was() -> None:
+    old = made([f"w{n}" for n in range(500)], 7)
+    new = old.with_words(["another"], 600)
+    assert (len(old), len(new), new.last_id) == (500, 501, 600)
+    assert len(new.blocks) < 10
+    assert list(old.containing("another")) == []
