@@ -102,9 +102,7 @@ def read_cells(path: Path, after_row: int = 0, encoding: str = packed.UTF_8) -> 
                 yield Cells(row, line, values, problem)
 
 
-def parse_rows(
-    lines: "Lines", delimiter: str, width: int
-) -> Iterator[tuple[int, list[str], str]]:
+def parse_rows(lines: "Lines", delimiter: str, width: int) -> Iterator[tuple[int, list[str], str]]:
     """Yield line, cells and problem of each row; the row before is behind `lines` by then."""
     reader = csv.reader(lines, delimiter=delimiter)
     while True:

@@ -1,5 +1,5 @@
-"""Files opened for reading, whatever they are wrapped in: gzip told by its first bytes, encodings by
-theirs, and an end to what is unpacked.
+"""Files opened for reading, whatever they are wrapped in: gzip is told by its first bytes, encodings
+by theirs, and there is an end to what is unpacked.
 """
 
 import codecs
@@ -80,7 +80,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = gzip.open(path, "rb")
+        self._file = gzip.GzipFile(path, "rb")
         self._left = most_unpacked(path.stat().st_size)
 
     def readable(self) -> bool:

@@ -47,9 +47,7 @@ class Block:
             return self
         place = int(np.searchsorted(self.rows, row, side="right"))
         bad = [one for one in self.bad if one.row > row]
-        return Block(
-            self.table.slice(place), self.rows[place:], self.lines[place:], bad, self.last
-        )
+        return Block(self.table.slice(place), self.rows[place:], self.lines[place:], bad, self.last)
 
     def first(self) -> int:
         """Return the number of the first row."""

@@ -120,7 +120,7 @@ def _encoded(piece: str) -> bytes | None:
 
 
 def _is_regular(data: bytes, delimiter: str) -> bool:
-    """Whether every line of UTF-8 is a row, none is empty or long, and quotes are as in RFC 4180."""
+    """Whether every line is a row, none is empty or long, and quotes are as in RFC 4180."""
     if b"\0" in data or data.startswith((b"\n", b"\r")) or b"\n\n" in data or b"\n\r" in data:
         return False
     if data.count(b"\r") != data.count(b"\r\n"):

@@ -27,7 +27,7 @@ from llm_pipeline.vectors.bytes import whole
 from llm_pipeline.vectors.text import group_keys, normalized, problems, stripped
 
 _PLAIN_AMOUNT = r"^[+-]?[0-9]{1,15}(\.[0-9]{1,15})?$"
-_PLAIN_JSON = r'^[ !#-\[\]-~]*$'
+_PLAIN_JSON = r"^[ !#-\[\]-~]*$"
 STATES = ("text", "text_length", "text_state", "target_state", "time_state", "amount_state")
 
 
@@ -134,9 +134,7 @@ def _extra(table: pa.Table, named: Sequence[str]) -> pa.StringArray:
     if not names:
         return pa.nulls(table.num_rows, pa.string())
     parts = [_member(name, whole(table.column(name))) for name in names]
-    inside = pc.binary_join_element_wise(
-        *parts, pa.scalar(", ", pa.string()), null_handling="skip"
-    )
+    inside = pc.binary_join_element_wise(*parts, pa.scalar(", ", pa.string()), null_handling="skip")
     filled = pc.not_equal(inside, "")
     objects = pc.binary_join_element_wise("{", inside, "}", "")
     return pc.if_else(filled, objects, pa.scalar(None, pa.string()))
@@ -153,5 +151,3 @@ def _member(name: str, cells: pa.StringArray) -> pa.StringArray:
         quoted = pc.replace_with_mask(quoted, odd, dumped.take(values.indices))
     members = pc.binary_join_element_wise(json.dumps(name), quoted, ": ")
     return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), members)
-
-

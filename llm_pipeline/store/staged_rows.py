@@ -1,0 +1,52 @@
+"""The temporary table through which chunks of uploads pass; it lives as long as a connection."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    text,
+)
+from sqlalchemy.sql.elements import TextClause
+
+from llm_pipeline.store.columns import Id, UTCDateTime
+
+staged_rows = Table(
+    "staged_rows",
+    MetaData(),
+    Column("row", Id),
+    Column("line", Id),
+    Column("text", Text),
+    Column("normalized", Text),
+    Column("key", Text),
+    Column("target_id", Id),
+    Column("note", Text),
+    Column("source", Text),
+    Column("occurred_at", UTCDateTime),
+    Column("amount", Float),
+    Column("extra", JSON(none_as_null=True)),
+    Column("mapping_id", Id),
+    Column("is_last", Boolean),
+)
+
+# `row` is no primary key, or SQLite would make it the rowid and PostgreSQL would not.
+CREATE = (
+    """CREATE TEMPORARY TABLE IF NOT EXISTS staged_rows (
+        row BIGINT, line BIGINT, text TEXT, normalized TEXT, key TEXT, target_id BIGINT,
+        note TEXT, source TEXT, occurred_at TIMESTAMP WITH TIME ZONE, amount DOUBLE PRECISION,
+        extra JSON, mapping_id BIGINT, is_last BOOLEAN DEFAULT false)""",
+    "CREATE INDEX IF NOT EXISTS staged_normalized ON staged_rows (normalized)",
+    "CREATE INDEX IF NOT EXISTS staged_mapping ON staged_rows (mapping_id)",
+    "DELETE FROM staged_rows",
+)
+CLEAR = "DELETE FROM staged_rows"
+
+
+def with_times(statement: str) -> TextClause:
+    """Prepare a statement whose `:at` is a time, stored the same way as every other time."""
+    clause = text(statement)
+    return clause.bindparams(bindparam("at", type_=UTCDateTime)) if ":at" in statement else clause
