@@ -20,7 +20,7 @@ from llm_pipeline.readers.kinds import open_reader, read_blocks
 from llm_pipeline.store import uploads
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.sorting import in_order
-from llm_pipeline.store.staging import Staged, stage
+from llm_pipeline.store.staged import Staged, stage
 from llm_pipeline.validation import Checked, check_block
 from llm_pipeline.vectors.rows import Known
 

@@ -18,7 +18,7 @@ from llm_pipeline.domain.rows import Columns, KnownTargets
 from llm_pipeline.errors import Conflict, InvalidInput
 from llm_pipeline.readers.kinds import open_reader
 from llm_pipeline.reading_ahead import ReadingAhead, Run, Task
-from llm_pipeline.store import bulk, catalogue, log, quality, slices, staging, uploads
+from llm_pipeline.store import bulk, catalogue, log, quality, slices, staged, uploads
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.vectors.rows import Known
 
@@ -170,7 +170,7 @@ class _Merger:
         return all(self._merge_run(run) for run in self._runs)
 
     def _merge_run(self, run: Run) -> bool:
-        with staging.merging(self._database, run.staged) as merging:
+        with staged.merging(self._database, run.staged) as merging:
             for part in self._parts(run):
                 began = time.perf_counter()
                 with merging.begin() as session:

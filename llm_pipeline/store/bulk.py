@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from llm_pipeline.domain.records import Submission
 from llm_pipeline.store import activity, touched
 from llm_pipeline.store.schema import ENDED_STATUSES, LIVE_STATUSES, PENDING_STATUS
-from llm_pipeline.store.staged_rows import CLEAR, CREATE, staged_rows, with_times
+from llm_pipeline.store.staging import CLEAR, CREATE, staged_rows, with_times
 
 
 @dataclass(frozen=True, slots=True)
