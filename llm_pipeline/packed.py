@@ -1,5 +1,5 @@
-"""Files opened for reading, whatever they are wrapped in: gzip is told by its first bytes, encodings
-by theirs, and there is an end to what is unpacked.
+"""Files opened for reading, whatever they are wrapped in: gzip and encodings are told by their first
+bytes, and there is an end to what is unpacked.
 """
 
 import codecs
@@ -87,7 +87,8 @@ class _Unpacked(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        data = self._file.read(len(buffer))
+        # `read` would lose what it has where an archive is damaged.
+        data = self._file.read1(len(buffer))
         self._left -= len(data)
         if self._left < 0:
             raise too_large(self._path)

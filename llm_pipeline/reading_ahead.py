@@ -4,7 +4,7 @@ merged.
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,7 @@ class ReadingAhead:
         self._task = task
         self._pool = ThreadPoolExecutor(1, "reading ahead")
         self._stop = threading.Event()
+        self._ahead: Future[Run | None] | None = None
         self.seen = task.upload.complete_to
 
     def __enter__(self) -> Self:
@@ -73,13 +74,18 @@ class ReadingAhead:
     ) -> None:
         self._stop.set()
         self._pool.shutdown(wait=True)
+        if self._ahead is not None and not self._ahead.exception():
+            unused = self._ahead.result()
+            if unused is not None:
+                unused.staged.drop(self._database)
 
     def __iter__(self) -> Iterator[Run]:
         runs = self._runs()
-        ahead = self._pool.submit(next, runs, None)
-        while run := ahead.result():
-            ahead = self._pool.submit(next, runs, None)
+        self._ahead = self._pool.submit(next, runs, None)
+        while run := self._ahead.result():
+            self._ahead = self._pool.submit(next, runs, None)
             yield run
+        self._ahead = None
 
     def _runs(self) -> Iterator[Run]:
         """Yield runs; what was read before an error comes before it is raised."""

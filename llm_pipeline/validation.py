@@ -54,8 +54,8 @@ def _failing_rows(states: pd.DataFrame) -> Mapping[int, Sequence[str]]:
         kind = kind * len(values) + codes
     _, first, kind = np.unique(kind, return_index=True, return_inverse=True)
     found = gates.failing_rows("submissions", states.iloc[first].reset_index(drop=True))
-    places = np.flatnonzero(np.isin(kind, list(found))) if found else []
-    return {int(place): found[kind[place]] for place in places}
+    places = np.flatnonzero(np.isin(kind, list(found)))
+    return {place: found[kind[place]] for place in places.tolist()}
 
 
 def _others(places: NDArray[np.int64], size: int) -> NDArray[np.bool_]:

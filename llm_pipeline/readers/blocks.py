@@ -51,7 +51,7 @@ class Block:
 
     def first(self) -> int:
         """Return the number of the first row."""
-        return self.last + 1 - self.table.num_rows - len(self.bad)
+        return self.last + 1 - len(self.rows) - len(self.bad)
 
 
 class Reader(Protocol):

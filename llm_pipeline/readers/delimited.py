@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pcsv
+from numpy.typing import NDArray
 
 from llm_pipeline import files
 from llm_pipeline.readers.blocks import BadRow, Block, Rows, check_width, content
@@ -39,7 +40,7 @@ class Delimited:
         return cls(path, encoding, delimiter, names)
 
     def total(self) -> int | None:
-        return max(files.count_lines(self.path) - 1, 0)
+        return max(files.count_lines(self.path) - 1, 0) or None
 
     def blocks(self) -> Iterator[Block]:
         with files.open_text(self.path, self.encoding) as file:
@@ -61,6 +62,11 @@ class Delimited:
         if data is None or not _is_regular(data, self.delimiter):
             return None
         odd: list[pcsv.InvalidRow] = []
+
+        def pass_over(row: pcsv.InvalidRow) -> str:
+            odd.append(row)
+            return "skip"
+
         table = pcsv.read_csv(
             pa.py_buffer(data),
             pcsv.ReadOptions(
@@ -69,7 +75,7 @@ class Delimited:
             pcsv.ParseOptions(
                 delimiter=self.delimiter,
                 quote_char='"' if b'"' in data else False,
-                invalid_row_handler=lambda found: odd.append(found) or "skip",
+                invalid_row_handler=pass_over,
             ),
             pcsv.ConvertOptions(
                 column_types=dict.fromkeys(self.columns, pa.string()),
@@ -133,7 +139,9 @@ def _is_regular(data: bytes, delimiter: str) -> bool:
     return b'"' not in data or _has_regular_quotes(letters, ends, ord(delimiter))
 
 
-def _has_regular_quotes(letters: np.ndarray, ends: np.ndarray, delimiter: int) -> bool:  # type: ignore[type-arg]
+def _has_regular_quotes(
+    letters: NDArray[np.uint8], ends: NDArray[np.int64], delimiter: int
+) -> bool:
     """Whether quotes come in pairs around whole cells or as two for one, each pair in one line."""
     quotes = np.flatnonzero(letters == _QUOTE)
     if len(quotes) % 2:

@@ -35,7 +35,7 @@ class JsonLines:
         return cls(path, encoding, list(names))
 
     def total(self) -> int | None:
-        return files.count_lines(self.path)
+        return files.count_lines(self.path) or None
 
     def blocks(self) -> Iterator[Block]:
         with files.open_text(self.path, self.encoding) as file:

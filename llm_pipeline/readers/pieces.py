@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import TextIO
 
+from llm_pipeline import files
+
 PIECE = 3_000_000
+_PART = 8_192
 # A line that is longer cannot be a row: it is cut there, and what is left of it is passed over.
 LONGEST_LINE = 16_000_000
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -17,15 +20,16 @@ class Pieces:
         self._file = file
         self._cut = cut
         self._held = ""
+        self._error: Exception | None = None
 
     def whole_lines(self) -> str:
         """Return some lines, the last one with its end unless it is that of the file."""
-        text = self._held + self._file.read(PIECE)
+        text = self._held + self._read()
         while not (end := _end_of_lines(text)):
             if len(text) > LONGEST_LINE:
                 self._held = ""
                 return text[:LONGEST_LINE] + self._skip_line()
-            more = self._file.read(PIECE)
+            more = self._read()
             if not more:
                 end = len(text)
                 break
@@ -39,6 +43,22 @@ class Pieces:
 
     def give_back(self, text: str) -> None:
         self._held = text + self._held
+
+    def _read(self) -> str:
+        """Read a piece in small parts, so that little of it is lost where a file is damaged."""
+        if self._error is not None:
+            raise self._error
+        parts: list[str] = []
+        try:
+            for _ in range(max(1, PIECE // _PART)):
+                parts.append(self._file.read(min(_PART, PIECE)))
+                if not parts[-1]:
+                    break
+        except files.UNREADABLE as error:
+            self._error = error
+            if not parts:
+                raise
+        return "".join(parts)
 
     def _next_line(self) -> str:
         first = next(lines(self._held), "")

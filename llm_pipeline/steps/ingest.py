@@ -66,14 +66,18 @@ Clock = Callable[[], datetime]
 def ingest_file(database: Database, job: Job, clock: Clock, progress: Told) -> uploads.Upload:
     """Take in a file, a transaction per slice; an interrupted one goes on where it stopped.
 
-    The same content for the same purpose is one upload: the second time adds nothing. One that is
-    cancelled meanwhile ends with the slice it is at.
+    The same content for the same purpose is one upload: the second time adds nothing.
     """
     upload = accept(database, job, job.digest(), clock())
-    if upload.status == "finished":
-        return upload
+    return upload if upload.status == "finished" else take_in(database, upload, clock, progress)
+
+
+def take_in(
+    database: Database, upload: uploads.Upload, clock: Clock, progress: Told
+) -> uploads.Upload:
+    """Take in a file that was accepted; if it is cancelled, it ends with the slice it is at."""
     try:
-        task = _start(database, upload, job, clock())
+        task = _start(database, upload, clock())
         with ReadingAhead(database, task) as runs:
             merged_all = _Merger(database, task, runs, clock, progress).merge()
     except InvalidInput as error:
@@ -81,9 +85,12 @@ def ingest_file(database: Database, job: Job, clock: Clock, progress: Told) -> u
             uploads.set_status(session, upload.id, "failed", clock(), str(error))
         raise
     with database.begin() as session:
-        if merged_all:
-            return _finish(session, upload.id, job.actor, clock())
-        return uploads.get(session, upload.id)
+        ended = _finish(session, upload.id, clock()) if merged_all else None
+    staged.forget(database, upload.id)
+    if ended is None:
+        with database.read() as session:
+            return uploads.get(session, upload.id)
+    return ended
 
 
 def check_columns(job: Job) -> None:
@@ -122,12 +129,14 @@ def job_of(upload: uploads.Upload) -> Job:
     return Job(path, upload.actor, lands_as, columns, upload.filename, upload.encoding)
 
 
-def _start(database: Database, upload: uploads.Upload, job: Job, at: datetime) -> Task:
+def _start(database: Database, upload: uploads.Upload, at: datetime) -> Task:
+    job = job_of(upload)
     total = open_reader(job.path, job.encoding).total()
     with database.begin() as session:
-        event = UploadStarted(job.actor, upload.id, upload.filename, upload.rows_read)
-        log.append(session, at, event)
-        uploads.set_started(session, upload.id, total, at)
+        if uploads.get(session, upload.id).status == "running":
+            event = UploadStarted(job.actor, upload.id, upload.filename, upload.rows_read)
+            log.append(session, at, event)
+            uploads.set_started(session, upload.id, total, at)
         retired = frozenset(catalogue.retired_keys(session))
         known = Known.of(KnownTargets(catalogue.active_ids(session), retired))
         begun = uploads.get(session, upload.id)
@@ -170,16 +179,21 @@ class _Merger:
         return all(self._merge_run(run) for run in self._runs)
 
     def _merge_run(self, run: Run) -> bool:
-        with staged.merging(self._database, run.staged) as merging:
-            for part in self._parts(run):
-                began = time.perf_counter()
-                with merging.begin() as session:
-                    if not self._write(session, run, part):
-                        return False
-                self._pace(part.accepted, time.perf_counter() - began)
-                self._done += part.accepted + len(part.rejected)
-                total = self._task.upload.rows_total
-                self._progress(Progress(self._done, self._runs.seen, total))
+        try:
+            with staged.merging(self._database, run.staged) as merging:
+                return all(self._merge_part(merging, run, part) for part in self._parts(run))
+        finally:
+            run.staged.drop(self._database)
+
+    def _merge_part(self, merging: staged.Merging, run: Run, part: _Part) -> bool:
+        began = time.perf_counter()
+        with merging.begin() as session:
+            if not self._write(session, run, part):
+                return False
+        self._pace(part.accepted, time.perf_counter() - began)
+        self._done += part.accepted + len(part.rejected)
+        total = self._task.upload.rows_total
+        self._progress(Progress(self._done, self._runs.seen, total))
         return True
 
     def _parts(self, run: Run) -> Iterator[_Part]:
@@ -249,9 +263,12 @@ class _Merger:
         )
 
 
-def _finish(session: Session, upload_id: int, actor: str, at: datetime) -> uploads.Upload:
+def _finish(session: Session, upload_id: int, at: datetime) -> uploads.Upload | None:
+    if uploads.get(session, upload_id).status == "cancelled":
+        return None
     uploads.set_status(session, upload_id, "finished", at)
     upload = uploads.get(session, upload_id)
+    actor = upload.actor
     result = _verdict(upload, uploads.rejected_by_reason(session, upload_id))
     finished = UploadFinished(actor, upload_id, upload.rows_read, upload.accepted, upload.rejected)
     quality.record_gate(session, result, log.latest(session), actor, at, upload_id)

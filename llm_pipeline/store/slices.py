@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from llm_pipeline.store import activity, bulk, touched
 from llm_pipeline.store.bulk import Act, Merged
 from llm_pipeline.store.schema import ENDED_STATUSES, LIVE_STATUSES, PENDING_STATUS
-from llm_pipeline.store.staging import CLEAR, CREATE, with_times
 from llm_pipeline.store.staged import Staged
+from llm_pipeline.store.staging import CLEAR, CREATE, with_times
 
 _IN_SLICE = "s.position BETWEEN :first AND :last"
 _NEW = "s.start NOT IN (SELECT start FROM known_texts)"

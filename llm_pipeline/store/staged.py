@@ -56,6 +56,14 @@ class Staged:
         found = session.execute(text(query), {"position": position}).one()
         return found[0], found[1]
 
+    def drop(self, database: Database) -> None:
+        """Remove the rows, merged or not."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+            return
+        with database.engine.begin() as connection:
+            connection.execute(text(f"DROP TABLE IF EXISTS {self.name}"))
+
     def slice_end(self, first: int, rows: int) -> int:
         """Return the last position of a slice of about `rows` rows that parts no text."""
         stop = int(np.searchsorted(self.starts, first + rows, side="left"))
@@ -78,12 +86,10 @@ def stage(database: Database, upload_id: int, rows: Sorted) -> Staged:
 
 @contextmanager
 def merging(database: Database, staged: Staged) -> Iterator["Merging"]:
-    """Open staged rows for merging, and remove them in the end."""
+    """Open staged rows for merging."""
     with database.engine.execution_options(writes=True).connect() as connection:
         if staged.path is None:
             yield Merging(connection)
-            with connection.begin():
-                connection.execute(text(f"DROP TABLE {staged.name}"))
             return
         raw: Any = connection.connection.driver_connection
         raw.execute(f"ATTACH DATABASE ? AS {_ATTACHED}", (str(staged.path),))
@@ -92,7 +98,6 @@ def merging(database: Database, staged: Staged) -> Iterator["Merging"]:
         finally:
             connection.rollback()
             raw.execute(f"DETACH DATABASE {_ATTACHED}")
-            staged.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

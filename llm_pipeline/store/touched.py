@@ -12,7 +12,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 _SPELLED = {
-    "sqlite": {"id": "INTEGER", "largest": "max", "smallest": "min", "chance": "abs(random()) % 2147483647"},
+    "sqlite": {
+        "id": "INTEGER",
+        "largest": "max",
+        "smallest": "min",
+        "chance": "abs(random()) % 2147483647",
+    },
     "postgresql": {
         "id": "BIGINT",
         "largest": "greatest",

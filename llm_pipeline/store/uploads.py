@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
@@ -13,6 +13,16 @@ from llm_pipeline.errors import NotFound
 from llm_pipeline.store import activity
 from llm_pipeline.store.bulk import Act
 from llm_pipeline.store.schema import rejected_rows, uploads
+
+Phase = Literal["waiting", "reading", "merging", "ended"]
+
+
+class Pace(NamedTuple):
+    """How long an upload has run, how fast it was, and how long it will be at that pace."""
+
+    seconds: float
+    rows_per_second: float | None
+    seconds_left: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,27 @@ class Upload:
     rows_total: int | None
     started_at: datetime | None
     started_rows: int
+
+    @property
+    def phase(self) -> Phase:
+        if self.status != "running":
+            return "ended"
+        if self.started_at is None:
+            return "waiting"
+        return "reading" if self.rows_read == self.started_rows else "merging"
+
+    def pace(self, at: datetime) -> Pace:
+        """Return how fast the run is that began last, or was before it ended."""
+        if self.started_at is None:
+            return Pace(0.0, None, None)
+        until = at if self.status == "running" else self.updated_at
+        seconds = max((until - self.started_at).total_seconds(), 0.0)
+        rows = self.rows_read - self.started_rows
+        if not rows or not seconds:
+            return Pace(seconds, None, None)
+        left = max((self.rows_total or self.rows_read) - self.rows_read, 0)
+        known = self.status == "running" and self.rows_total is not None
+        return Pace(seconds, rows / seconds, left * seconds / rows if known else None)
 
 
 class Rejected(NamedTuple):
@@ -173,10 +204,12 @@ def set_status(
     session: Session, upload_id: int, status: str, at: datetime, error: str = ""
 ) -> None:
     """Record how an upload ended, or that it runs again."""
+    total = uploads.c.rows_read if status == "finished" else uploads.c.rows_total
+    started = None if status == "running" else uploads.c.started_at
     session.execute(
         update(uploads)
         .where(uploads.c.id == upload_id)
-        .values(status=status, error=error, updated_at=at)
+        .values(status=status, error=error, updated_at=at, rows_total=total, started_at=started)
     )
 
 

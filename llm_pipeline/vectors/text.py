@@ -25,9 +25,7 @@ def _table(keep: Callable[[str], bool], *, fold: bool = False) -> Bytes:
 _FOLDED = _table(str.isalnum, fold=True)
 _APOSTROPHE = ord("'")
 _DIGIT = _table(str.isdigit) != _SPACE
-_CONTROL = np.array(
-    [(code < 32 and code not in (9, 10, 13)) or code == 127 for code in range(256)]
-)
+_CONTROL = np.array([(code < 32 and code not in (9, 10, 13)) or code == 127 for code in range(256)])
 # What `str.strip` takes away; Arrow's own idea of white space is another one.
 _ALL_WHITESPACE = "".join(c for c in map(chr, range(0x3001)) if c.isspace())
 _ASCII_WHITESPACE = "".join(c for c in _ALL_WHITESPACE if c.isascii())
