@@ -1,5 +1,5 @@
-"""Files opened for reading, whatever they are wrapped in: gzip and encodings are told by their first
-bytes, and there is an end to what is unpacked.
+"""Files opened for reading, whatever they are wrapped in: gzip and encodings are known by their
+first bytes, and there is an end to what is unpacked.
 """
 
 import codecs

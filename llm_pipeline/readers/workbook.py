@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -27,6 +28,7 @@ UNREADABLE = (
 )
 _STRINGS = "xl/sharedstrings.xml"
 MOST_STRINGS = 256 * 2**20  # bytes: they are all held at once
+_OPTIONS = {"read_only": True, "data_only": True, "keep_links": False}
 _LAST_ROW = 1_048_576
 _WHOLE_FLOAT = 1e15
 
@@ -87,16 +89,13 @@ def _check_size(path: Path) -> None:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    try:
+    with path.open("rb") as file, closing(openpyxl.load_workbook(file, **_OPTIONS)) as book:
         sheet = next((s for s in book.worksheets if isinstance(s, ReadOnlyWorksheet)), None)
         if sheet is None:
             return
         sheet.reset_dimensions()
         for line, values in enumerate(sheet.iter_rows(max_row=_LAST_ROW, values_only=True), 1):
             yield line, [_cell(value) for value in values]
-    finally:
-        book.close()
 
 
 def _cell(value: object) -> str:

@@ -133,15 +133,15 @@ def _extra(table: pa.Table, named: Sequence[str]) -> pa.StringArray:
     names = [name for name in table.column_names if name not in named]
     if not names:
         return pa.nulls(table.num_rows, pa.string())
+    # Arrow's join leaves out rows in which it skips every part: empty parts, and nulls nowhere.
     parts = [_member(name, whole(table.column(name))) for name in names]
-    inside = pc.binary_join_element_wise(*parts, pa.scalar(", ", pa.string()), null_handling="skip")
-    filled = pc.not_equal(inside, "")
-    objects = pc.binary_join_element_wise("{", inside, "}", "")
-    return pc.if_else(filled, objects, pa.scalar(None, pa.string()))
+    members = pc.utf8_rtrim(pc.binary_join_element_wise(*parts, ""), ", ")
+    objects = pc.binary_join_element_wise("{", members, "}", "")
+    return pc.if_else(pc.equal(members, ""), pa.scalar(None, pa.string()), objects)
 
 
 def _member(name: str, cells: pa.StringArray) -> pa.StringArray:
-    """Return `"name": "cell"` for every cell that is not empty."""
+    """Return `"name": "cell", ` for every cell that is not empty."""
     plain = pc.match_substring_regex(cells, _PLAIN_JSON)
     quoted = pc.binary_join_element_wise('"', cells, '"', "")
     if plain.true_count < len(cells):
@@ -149,5 +149,5 @@ def _member(name: str, cells: pa.StringArray) -> pa.StringArray:
         values = cells.filter(odd).dictionary_encode()
         dumped = pa.array([json.dumps(v) for v in values.dictionary.to_pylist()], pa.string())
         quoted = pc.replace_with_mask(quoted, odd, dumped.take(values.indices))
-    members = pc.binary_join_element_wise(json.dumps(name), quoted, ": ")
-    return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), members)
+    members = pc.binary_join_element_wise(f"{json.dumps(name)}: ", quoted, ", ", "")
+    return pc.if_else(pc.equal(cells, ""), "", members)

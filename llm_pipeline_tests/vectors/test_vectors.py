@@ -21,7 +21,7 @@ KNOWN = Known.of(KnownTargets({"SBUX": 7, "AMZN": 3}, frozenset({"FB"})))
 
 
 def nasty_texts(seed: int, number: int, alphabet: list[str]) -> list[str]:
-    drawn = random.Random(seed)
+    drawn = random.Random(seed)  # noqa: S311
     return ["".join(drawn.choices(alphabet, k=drawn.randrange(12))) for _ in range(number)]
 
 
