@@ -22,7 +22,7 @@ from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Role, Status
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.doubts import show_doubts
-from llm_pipeline.files import count_lines
+from llm_pipeline.packed import UTF_8
 from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.ingest import Job, ingest_file
 from llm_pipeline.steps.load import load_targets, read_targets
@@ -141,17 +141,20 @@ def ingest(
     target: Annotated[str, typer.Option(help="column of the target's key")] = "target",
     time: Annotated[str, typer.Option(help="column of the time")] = "time",
     amount: Annotated[str, typer.Option(help="column of the amount")] = "amount",
-    encoding: Annotated[str, typer.Option(help="encoding of the file")] = "utf-8-sig",
+    encoding: Annotated[str, typer.Option(help="encoding of a CSV or JSONL file")] = UTF_8,
 ) -> None:
-    """Take in a CSV file. Example: llm-pipeline ingest cards.csv --text merchant --target mcc"""
+    """Take in CSV, JSONL, Parquet, XLSX. Example: llm-pipeline ingest a.csv --text merchant"""
     parts = _parts()
     lands_as = Status.APPROVED if approved else Status.PENDING
     columns = Columns(text=text, target=target, time=time, amount=amount)
     job = Job(file, ACTOR, lands_as, columns, encoding=encoding)
     started = now()
-    with progress(f"taking in {file.name}", max(count_lines(file) - 1, 1)) as bar:
+    with progress(f"taking in {file.name}", None) as bar:
         done = ingest_file(
-            parts.database, job, now, lambda rows: bar.update(bar.task_ids[0], completed=rows)
+            parts.database,
+            job,
+            now,
+            lambda told: bar.update(bar.task_ids[0], completed=told.done, total=told.total),
         )
     if done.updated_at < started:
         out.print(f"this content was taken in before, as upload {done.id}: nothing was added")

@@ -5,16 +5,16 @@ for spreadsheets is here.
 """
 
 import csv
-import gzip
 import hashlib
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from llm_pipeline import packed
 from llm_pipeline.domain.text import storage_problem
 from llm_pipeline.errors import InvalidInput
 
@@ -56,21 +56,21 @@ def digest(path: Path, *purpose: str) -> str:
     return hashed.hexdigest()
 
 
-def columns(path: Path, encoding: str = "utf-8-sig") -> list[str]:
+def columns(path: Path, encoding: str = packed.UTF_8) -> list[str]:
     """Return the header of a delimited file; InvalidInput if there is none to work with."""
     return layout(path, encoding)[1]
 
 
-def layout(path: Path, encoding: str = "utf-8-sig") -> tuple[str, list[str]]:
+def layout(path: Path, encoding: str = packed.UTF_8) -> tuple[str, list[str]]:
     """Return the delimiter and the header of a file; InvalidInput if there is none."""
     try:
-        with _open(path, encoding) as file:
-            return _header(path, file)
+        with open_text(path, encoding) as file:
+            return read_header(path, file)
     except UNREADABLE as error:
         raise InvalidInput(f"{path.name} cannot be read: {_said(error)}") from error
 
 
-def read_rows(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> Iterator[FileRow]:
+def read_rows(path: Path, after_row: int = 0, encoding: str = packed.UTF_8) -> Iterator[FileRow]:
     """Yield the data rows of a CSV file (`.gz` too) from the one after `after_row`; `read_cells`
     says how."""
     names = columns(path, encoding)
@@ -87,49 +87,54 @@ class Cells(NamedTuple):
     problem: str
 
 
-def read_cells(path: Path, after_row: int = 0, encoding: str = "utf-8-sig") -> Iterator[Cells]:
+def read_cells(path: Path, after_row: int = 0, encoding: str = packed.UTF_8) -> Iterator[Cells]:
     """Yield the data rows of a CSV file (`.gz` too) from the one after `after_row`.
 
     The delimiter is the one of `, ; TAB |` that the header holds most of. Ragged rows, over-long
     cells, unclosed quotes and cells that cannot be stored are yielded with their problem; empty
     lines are passed over.
     """
-    with _open(path, encoding) as file:
-        delimiter, names = _header(path, file)
-        lines = _Lines(file)
-        reader = csv.reader(lines, delimiter=delimiter)
-        row = 0
-        while True:
-            try:
-                values = next(reader)
-            except csv.Error as error:
-                problem = f"the row cannot be read: {error}"
+    with open_text(path, encoding) as file:
+        delimiter, names = read_header(path, file)
+        found = parse_rows(Lines(file), delimiter, len(names))
+        for row, (line, values, problem) in enumerate(found, 1):
+            if row > after_row:
+                yield Cells(row, line, values, problem)
+
+
+def parse_rows(lines: "Lines", delimiter: str, width: int) -> Iterator[tuple[int, list[str], str]]:
+    """Yield line, cells and problem of each row; the row before is behind `lines` by then."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    while True:
+        try:
+            values = next(reader)
+        except csv.Error as error:
+            problem = f"the row cannot be read: {error}"
+            values, reader = [lines.give_back()], csv.reader(lines, delimiter=delimiter)
+        else:
+            if values == [_END]:
+                return
+            problem = _problem(values, width)
+            if problem == _OPEN_QUOTE:
                 values, reader = [lines.give_back()], csv.reader(lines, delimiter=delimiter)
-            else:
-                if values == [_END]:
-                    return
-                problem = _problem(values, names)
-                if problem == _OPEN_QUOTE:
-                    values, reader = [lines.give_back()], csv.reader(lines, delimiter=delimiter)
-            if values or problem:
-                row += 1
-                if row > after_row:
-                    yield Cells(row, lines.first, values, problem)
-            lines.end_row()
+        line = lines.first
+        lines.end_row()
+        if values or problem:
+            yield line, values, problem
 
 
-class _Lines:
+class Lines:
     """The lines of a file and a last one of our own; those after a bad row's first come again.
 
     A quote that is never closed swallows the rows behind it: they are given back, so that one bad
     row costs no good one.
     """
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: Iterable[str], first: int = 2) -> None:
         self._lines = chain(file, [_END])
         self._again: deque[str] = deque()
         self._taken: list[str] = []
-        self.first = 2
+        self.first = first
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -150,17 +155,22 @@ class _Lines:
         self.first += len(self._taken)
         self._taken.clear()
 
+    def given_back(self) -> str:
+        """Return what was read and belongs to rows that nobody has asked for yet."""
+        return "".join(line for line in self._again if line != _END)
 
-def _open(path: Path, encoding: str) -> TextIO:
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
+
+def open_text(path: Path, encoding: str = packed.UTF_8) -> TextIO:
+    """Open a file as `packed.open_text` does; InvalidInput if there is none."""
     try:
-        # Undecodable bytes become surrogates, so that the rows that hold them can be named.
-        return opened(path, "rt", encoding=encoding, errors="surrogateescape", newline="")
+        return packed.open_text(path, encoding)
     except (OSError, LookupError) as error:
         raise InvalidInput(f"{path.name} cannot be opened: {_said(error)}") from error
 
 
-def _header(path: Path, file: TextIO) -> tuple[str, list[str]]:
+def read_header(path: Path, file: TextIO) -> tuple[str, list[str]]:
+    """Read the first line and return the delimiter and the names in it; InvalidInput if it cannot
+    be worked with."""
     first = file.readline(MAX_CELL)
     if not first.strip():
         raise InvalidInput(f"{path.name} is empty: its first line must name the columns")
@@ -178,12 +188,17 @@ def _header(path: Path, file: TextIO) -> tuple[str, list[str]]:
     return delimiter, names
 
 
-def _problem(values: list[str], names: list[str]) -> str:
+def _problem(values: list[str], width: int) -> str:
     if values and values != [_END] and values[-1].endswith(_END):
         return _OPEN_QUOTE
-    if values and len(values) != len(names):
-        return f"the row has {len(values)} cells, the header {len(names)}"
+    if values and len(values) != width:
+        return ragged(len(values), width)
     return storage_problem("".join(values))
+
+
+def ragged(cells: int, width: int) -> str:
+    """Say that a row has too many or too few cells."""
+    return f"the row has {cells} cells, the header {width}"
 
 
 def _named(values: list[str], names: list[str]) -> dict[str, str]:
@@ -199,11 +214,10 @@ def _said(error: Exception) -> str:
 def count_lines(path: Path) -> int:
     """Return the number of lines of a file, `.gz` unpacked, or 0 if it cannot be read to its end:
     for progress, not for exact counts."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opened(path, "rb") as file:
+        with packed.open_bytes(path) as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    except UNREADABLE:
+    except (*UNREADABLE, InvalidInput):
         return 0
 
 

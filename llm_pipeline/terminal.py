@@ -31,7 +31,7 @@ class _Speed(ProgressColumn):
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Progress]:
+def progress(label: str, total: int | None) -> Iterator[Progress]:
     """Show rows done, rows a second and the time left on stderr while a block runs, if that is a
     terminal; the task is `task_ids[0]`."""
     columns = (

@@ -118,8 +118,8 @@ def merge(
             )
             for number, (text, target) in enumerate(rows, 1)
         ]
-        chunk = bulk.Chunk(upload.id, "tests", at, offset, len(rows), staged, [])
-        (bulk.merge_approved if trusted else bulk.merge_pending)(session, chunk)
+        act = bulk.Act(upload.id, "tests", at, offset)
+        bulk.merge(session, act, staged, trusted=trusted)
         received = SubmissionsReceived("tests", len(rows), upload_id=upload.id)
         log.append(session, at, received)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_pipeline import files
+from llm_pipeline import files, packed
 from llm_pipeline.errors import InvalidInput
 
 
@@ -89,7 +89,6 @@ def test_a_row_in_another_encoding_is_named(tmp_path: Path) -> None:
         ("text,note,text\nA,1,2\n", "names the column 'text' twice"),
         ("text,pr\xe9nom\nA,1\n".encode("latin-1"), "not valid UTF-8"),
         ("text,a\0b\n", "control character"),
-        ("text\nA\n".encode("utf-16"), "not valid UTF-8"),
         (f"{'x' * 140_000}\n", "over 131072 characters"),
     ],
 )
@@ -109,19 +108,36 @@ def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, name: str, encodin
         files.columns(tmp_path / name, encoding)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str) -> None:
+    path = _file(tmp_path, "text,note\nCAFÉ,☕\n".encode(encoding))
+    assert [values for _, _, values, _ in _rows(path)] == [["CAFÉ", "☕"]]
+
+
+def test_an_archive_that_is_a_bomb_is_left_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "ALWAYS_ALLOWED", 100_000)
+    path = _file(tmp_path, gzip.compress(b"text\n" + b"A\n" * 500_000), "rows.csv.gz")
+    with pytest.raises(InvalidInput, match="unpacks to over 200 times its size"):
+        list(files.read_rows(path))
+    assert files.count_lines(path) == 0
+
+
 def test_an_unknown_encoding_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="utf-99"):
         files.columns(_file(tmp_path, "text\n"), "utf-99")
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(b"text\n" * 9)[:12]])
+@pytest.mark.parametrize("content", [b"\x1f\x8b no gzip", gzip.compress(b"text\n" * 9)[:12]])
 def test_a_damaged_archive_is_told(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(InvalidInput, match="cannot be read"):
+    with pytest.raises(InvalidInput, match=r"cannot be (read|opened)"):
         files.columns(_file(tmp_path, content, "rows.csv.gz"))
 
 
-def test_a_gzip_file_is_read_like_its_content(tmp_path: Path) -> None:
-    path = _file(tmp_path, gzip.compress(b"text\nA\nB\n"), "rows.csv.gz")
+@pytest.mark.parametrize("name", ["rows.csv.gz", "rows.csv"])
+def test_a_gzip_file_is_read_like_its_content(tmp_path: Path, name: str) -> None:
+    path = _file(tmp_path, gzip.compress(b"text\nA\nB\n"), name)
     assert [values for _, _, values, _ in _rows(path)] == [["A"], ["B"]]
     assert files.count_lines(path) == 3
 

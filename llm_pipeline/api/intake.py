@@ -3,10 +3,8 @@
 FastAPI's own form parsing would spool the file before anybody asks who sends it.
 """
 
-import csv
 import shutil
 import tempfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +14,10 @@ from python_multipart.multipart import Field, File, FormParser, parse_options_he
 from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline.errors import InvalidInput
-from llm_pipeline.steps.ingest import Job, check_columns
 
 INCOMING = "incoming-"
 _LIMITS = {"MAX_MEMORY_FILE_SIZE": 0, "MAX_FIELDS": 20, "MAX_FIELD_SIZE": 10_000}
 _LONGEST_NAME = 100
-_MAGIC = {b"PK\x03\x04": "a ZIP or XLSX file", b"PAR1": "a Parquet file", b"%PDF": "a PDF"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +80,3 @@ def _named(file: File, own: Path) -> Path:
 
 def _decoded(value: bytes | None) -> str:
     return (value or b"").decode("utf-8", "replace").replace("\x00", "")
-
-
-def check(job: Job) -> None:
-    """Raise InvalidInput for a file of which the first bytes tell that it cannot be ingested."""
-    with job.path.open("rb") as file:
-        head = file.read(4096)
-    if not head:
-        raise InvalidInput(f"{job.filename} is empty: its first line must name the columns")
-    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
-    if job.path.suffix != ".gz" and (kind or b"\x00" in head):
-        raise InvalidInput(f"{job.filename} is {kind or 'not text'}; save it as CSV in UTF-8")
-    try:
-        check_columns(job)
-    except (OSError, EOFError, zlib.error, csv.Error, UnicodeError) as error:
-        raise InvalidInput(f"{job.filename} cannot be read: {error}") from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +22,10 @@ from llm_pipeline.api.schemas import Incoming
 from llm_pipeline.domain.records import Role, Status
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.files import inert
-from llm_pipeline.steps.ingest import Job, accept
+from llm_pipeline.packed import UTF_8
+from llm_pipeline.readers.kinds import KINDS
+from llm_pipeline.steps.cancel import cancel
+from llm_pipeline.steps.ingest import Job, accept, check_columns
 from llm_pipeline.store import state, uploads
 from llm_pipeline.wiring import now
 
@@ -40,13 +43,46 @@ class UploadForm(Incoming):
     target_column: Word = "target"
     time_column: Word = "time"
     amount_column: Word = "amount"
+    note_column: Word = "note"
+    encoding: Annotated[
+        Word, Field(description="of a CSV or JSONL file; a byte order mark tells it by itself")
+    ] = UTF_8
 
     def columns(self) -> Columns:
-        return Columns(self.text_column, self.target_column, self.time_column, self.amount_column)
+        return Columns(
+            self.text_column,
+            self.target_column,
+            self.time_column,
+            self.amount_column,
+            self.note_column,
+        )
+
+
+class ProgressOut(BaseModel):
+    """How far a file is and how fast: rows checked, about how many there are, seconds."""
+
+    phase: Literal["waiting", "reading", "merging", "ended"]
+    rows_checked: int
+    rows_total: int | None
+    rows_per_second: float | None
+    seconds: float
+    seconds_left: float | None
+
+    @classmethod
+    def of(cls, stored: uploads.Upload, at: datetime) -> Self:
+        pace = stored.pace(at)
+        return cls(
+            phase=stored.phase,
+            rows_checked=stored.rows_seen,
+            rows_total=stored.rows_total,
+            rows_per_second=pace.rows_per_second,
+            seconds=pace.seconds,
+            seconds_left=pace.seconds_left,
+        )
 
 
 class UploadOut(BaseModel):
-    """A file and what became of it so far."""
+    """A file and what became of it so far. `rows_read` are accounted for, taken in or set aside."""
 
     id: int
     filename: str
@@ -60,16 +96,18 @@ class UploadOut(BaseModel):
     error: str
     created_at: datetime
     updated_at: datetime
+    progress: Annotated[ProgressOut, Field(description="of the run that is on, or was last")]
 
     @classmethod
     def of(cls, stored: uploads.Upload) -> Self:
-        same = {name: getattr(stored, name) for name in cls.model_fields if name != "submitter"}
-        return cls(**same, submitter=stored.actor)
+        names = set(cls.model_fields) - {"submitter", "progress"}
+        same = {name: getattr(stored, name) for name in names}
+        return cls(**same, submitter=stored.actor, progress=ProgressOut.of(stored, now()))
 
 
 def _form_schema() -> dict[str, Any]:
     schema = UploadForm.model_json_schema()
-    schema["properties"]["file"] = {"type": "string", "format": "binary", "title": "CSV or CSV.gz"}
+    schema["properties"]["file"] = {"type": "string", "format": "binary", "title": KINDS}
     schema["required"] = ["file"]
     return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
 
@@ -93,8 +131,9 @@ def _accept(services: Services, caller: Caller, received: intake.Received) -> Up
     if form.lands_as == "approved":
         caller.demand(Role.REVIEWER, "an upload of approved labels")
     name = received.path.name
-    job = Job(received.path, caller.user, Status(form.lands_as), form.columns(), name)
-    intake.check(job)
+    status, columns = Status(form.lands_as), form.columns()
+    job = Job(received.path, caller.user, status, columns, name, form.encoding)
+    check_columns(job)
     upload = _register(services, job)
     if upload.status != "finished":
         services.worker.put(upload)
@@ -129,6 +168,14 @@ def list_uploads(
 def get_upload(services: Given, _caller: Viewer, upload_id: RowId) -> UploadOut:
     with services.parts.read() as session:
         return UploadOut.of(uploads.get(session, upload_id))
+
+
+@router.post("/{upload_id}/cancel", summary="Stop a file on its way in; what is in stays")
+def post_cancel(services: Given, caller: Submitter, upload_id: RowId) -> UploadOut:
+    with services.parts.begin() as session:
+        if uploads.get(session, upload_id).actor != caller.user:
+            caller.demand(Role.REVIEWER, "cancelling an upload of somebody else")
+        return UploadOut.of(cancel(session, upload_id, caller.user, now()))
 
 
 @router.get(

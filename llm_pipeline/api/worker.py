@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 from llm_pipeline.errors import PipelineError
-from llm_pipeline.steps.ingest import ingest_file, job_of
+from llm_pipeline.steps.ingest import Progress, take_in
 from llm_pipeline.store import uploads
 from llm_pipeline.store.state import UNAVAILABLE, DatabaseError
 from llm_pipeline.wiring import Parts, now
@@ -20,7 +20,7 @@ RETRY_SECONDS = 1.0
 class UploadWorker:
     """A queue of uploads and the thread that works it off.
 
-    A stop ends the running upload after its current chunk; the next start takes it up there.
+    A stop ends the running upload after its current slice; the next start takes it up there.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -63,7 +63,7 @@ class UploadWorker:
 
     def _work(self, upload: uploads.Upload) -> None:
         try:
-            ingest_file(self._parts.database, job_of(upload), now, self._progress)
+            take_in(self._parts.database, upload, now, self._progress)
         except CancelledError:
             return
         except UNAVAILABLE as error:
@@ -85,7 +85,7 @@ class UploadWorker:
         with self._lock:
             self._queued.discard(upload.id)
 
-    def _progress(self, _rows: int) -> None:
+    def _progress(self, _told: Progress) -> None:
         if self._stop.is_set():
             raise CancelledError
 

@@ -96,6 +96,17 @@ class UploadFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UploadCancelled(Event):
+    """Somebody stopped a file on its way in; what was taken in by then stays."""
+
+    name: ClassVar[str] = "upload:cancelled"
+    upload_id: int
+    rows: int
+    accepted: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
 class TextRecognized(Event):
     """The recogniser's suggestion was stored for one text (`mapping_id`) or a batch."""
 

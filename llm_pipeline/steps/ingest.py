@@ -1,14 +1,12 @@
 """Ingest: a file of submissions in, through the gate, each row once and only once."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 
-import pandas as pd
-
-from llm_pipeline import files, gates
+from llm_pipeline import files, gates, packed
 from llm_pipeline.domain.events import (
     MappingApproved,
     SubmissionsReceived,
@@ -16,17 +14,20 @@ from llm_pipeline.domain.events import (
     UploadStarted,
 )
 from llm_pipeline.domain.records import GateResult, Status
-from llm_pipeline.domain.rows import Columns, KnownTargets, ParsedRow, parse_row
-from llm_pipeline.domain.text import group_key, normalize
+from llm_pipeline.domain.rows import Columns, KnownTargets
 from llm_pipeline.errors import Conflict, InvalidInput
-from llm_pipeline.store import bulk, catalogue, log, quality, uploads
+from llm_pipeline.readers.kinds import open_reader
+from llm_pipeline.reading_ahead import ReadingAhead, Run, Task
+from llm_pipeline.store import bulk, catalogue, log, quality, slices, staged, uploads
 from llm_pipeline.store.engine import Database, Session
+from llm_pipeline.vectors.rows import Known
 
-# Checked in blocks (a run of the gate costs 75 ms whatever its size), written in smaller
-# transactions, so that a person's decision never waits long behind an upload.
-BLOCK_ROWS = 20_000
-CHUNK_ROWS = 5_000
 REJECTED_SHARE_THAT_FAILS = 0.5
+# Short transactions with a pause behind each: a person's decision never waits long for an upload.
+SLICE_ROWS = 5_000
+SMALLEST_SLICE = 5_000
+SLICE_SECONDS = 0.025
+PAUSE_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,56 +39,68 @@ class Job:
     lands_as: Status = Status.PENDING
     columns: Columns = field(default_factory=Columns)
     filename: str = ""
-    encoding: str = "utf-8-sig"
+    encoding: str = packed.UTF_8
 
     def digest(self) -> str:
         """Return what tells this content for this purpose from any other; reads the whole file."""
         return files.digest(self.path, *self.columns.named(), self.encoding)
 
+    @property
+    def trusted(self) -> bool:
+        return self.lands_as is Status.APPROVED
+
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A row as it stood in the file and as it was understood."""
+class Progress:
+    """How far a file is: rows accounted for, rows checked, and about how many there are."""
 
-    raw: files.FileRow
-    parsed: ParsedRow
+    done: int
+    seen: int
+    total: int | None
 
 
-def ingest_file(
-    database: Database, job: Job, clock: Callable[[], datetime], progress: Callable[[int], None]
-) -> uploads.Upload:
-    """Take in a file, a transaction per chunk; an interrupted one goes on where it stopped.
+Told = Callable[[Progress], None]
+Clock = Callable[[], datetime]
 
-    `progress` is told how many rows are done. The same content for the same purpose is one upload:
-    the second time adds nothing.
+
+def ingest_file(database: Database, job: Job, clock: Clock, progress: Told) -> uploads.Upload:
+    """Take in a file, a transaction per slice; an interrupted one goes on where it stopped.
+
+    The same content for the same purpose is one upload: the second time adds nothing.
     """
     upload = accept(database, job, job.digest(), clock())
-    if upload.status == "finished":
-        return upload
-    known = _start(database, upload, job.actor, clock())
+    return upload if upload.status == "finished" else take_in(database, upload, clock, progress)
+
+
+def take_in(
+    database: Database, upload: uploads.Upload, clock: Clock, progress: Told
+) -> uploads.Upload:
+    """Take in a file that was accepted; if it is cancelled, it ends with the slice it is at."""
     try:
-        for chunk in _chunks(job, upload, known, clock):
-            with database.begin() as session:
-                _write(session, job, chunk)
-            progress(chunk.rows_read)
-    except files.UNREADABLE as error:
+        task = _start(database, upload, clock())
+        with ReadingAhead(database, task) as runs:
+            merged_all = _Merger(database, task, runs, clock, progress).merge()
+    except InvalidInput as error:
         with database.begin() as session:
-            uploads.set_status(session, upload.id, "failed", clock(), f"cannot be read: {error}")
-        raise InvalidInput(f"{job.path} cannot be read to its end: {error}") from error
+            uploads.set_status(session, upload.id, "failed", clock(), str(error))
+        raise
     with database.begin() as session:
-        return _finish(session, upload.id, job.actor, clock())
+        ended = _finish(session, upload.id, clock()) if merged_all else None
+    staged.forget(database, upload.id)
+    if ended is None:
+        with database.read() as session:
+            return uploads.get(session, upload.id)
+    return ended
 
 
 def check_columns(job: Job) -> None:
-    """Raise InvalidInput unless the file has a header with the columns that its purpose needs."""
-    header = files.columns(job.path, job.encoding)
-    needed = [job.columns.text]
-    if job.lands_as is Status.APPROVED:
-        needed.append(job.columns.target)
+    """Raise InvalidInput unless the file can be read and has the columns that its purpose needs."""
+    found = open_reader(job.path, job.encoding).columns
+    needed = [job.columns.text, *([job.columns.target] if job.trusted else [])]
     for name in needed:
-        if name not in header:
+        if name not in found:
             raise InvalidInput(
-                f"{job.path.name} has no column {name!r}; it has {', '.join(header)}. "
+                f"{job.path.name} has no column {name!r}; it has {', '.join(found)[:500]}. "
                 f"Rename it, or say which column to use"
             )
 
@@ -116,91 +129,146 @@ def job_of(upload: uploads.Upload) -> Job:
     return Job(path, upload.actor, lands_as, columns, upload.filename, upload.encoding)
 
 
-def _start(database: Database, upload: uploads.Upload, actor: str, at: datetime) -> KnownTargets:
+def _start(database: Database, upload: uploads.Upload, at: datetime) -> Task:
+    job = job_of(upload)
+    total = open_reader(job.path, job.encoding).total()
     with database.begin() as session:
-        event = UploadStarted(actor, upload.id, upload.filename, upload.rows_read)
-        log.append(session, at, event)
+        if uploads.get(session, upload.id).status == "running":
+            event = UploadStarted(job.actor, upload.id, upload.filename, upload.rows_read)
+            log.append(session, at, event)
+            uploads.set_started(session, upload.id, total, at)
         retired = frozenset(catalogue.retired_keys(session))
-        return KnownTargets(catalogue.active_ids(session), retired)
+        known = Known.of(KnownTargets(catalogue.active_ids(session), retired))
+        begun = uploads.get(session, upload.id)
+    return Task(job.path, job.encoding, job.columns, known, job.trusted, begun)
 
 
-def _chunks(
-    job: Job, upload: uploads.Upload, known: KnownTargets, clock: Callable[[], datetime]
-) -> Iterator[bulk.Chunk]:
-    rows = files.read_rows(job.path, upload.rows_read, job.encoding)
-    while block := [_read(row, job, known) for row in islice(rows, BLOCK_ROWS)]:
-        reasons = _gate(block)
-        for start in range(0, len(block), CHUNK_ROWS):
-            part = block[start : start + CHUNK_ROWS]
-            yield bulk.Chunk(
-                upload_id=upload.id,
-                actor=job.actor,
-                at=clock(),
-                offset=0,
-                rows_read=part[-1].raw.row,
-                rows=[_good(p, known) for p in part if p.raw.row not in reasons],
-                rejected=[_bad(p, reasons) for p in part if p.raw.row in reasons],
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one transaction writes: bad rows, and good ones from one position to another."""
+
+    rejected: Sequence[uploads.Rejected]
+    good: slices.Slice | None
+
+    @property
+    def accepted(self) -> int:
+        return self.good.rows if self.good else 0
+
+
+class _Merger:
+    """Merges run after run; knows what of the upload it has written, and so sees another writer."""
+
+    def __init__(
+        self,
+        database: Database,
+        task: Task,
+        runs: ReadingAhead,
+        clock: Clock,
+        progress: Told,
+    ) -> None:
+        self._database = database
+        self._task = task
+        self._runs = runs
+        self._clock = clock
+        self._progress = progress
+        self._done = task.upload.rows_read
+        self._rows = SLICE_ROWS
+
+    def merge(self) -> bool:
+        """Merge all runs; False if the upload was cancelled meanwhile."""
+        return all(self._merge_run(run) for run in self._runs)
+
+    def _merge_run(self, run: Run) -> bool:
+        try:
+            with staged.merging(self._database, run.staged) as merging:
+                return all(self._merge_part(merging, run, part) for part in self._parts(run))
+        finally:
+            run.staged.drop(self._database)
+
+    def _merge_part(self, merging: staged.Merging, run: Run, part: _Part) -> bool:
+        began = time.perf_counter()
+        with merging.begin() as session:
+            if not self._write(session, run, part):
+                return False
+        self._pace(part.accepted, time.perf_counter() - began)
+        self._done += part.accepted + len(part.rejected)
+        total = self._task.upload.rows_total
+        self._progress(Progress(self._done, self._runs.seen, total))
+        return True
+
+    def _parts(self, run: Run) -> Iterator[_Part]:
+        """Yield bad rows first: what a later look finds of a run was not set aside."""
+        bad, size = run.rejected, SLICE_ROWS
+        first = 1
+        while True:
+            head, bad = bad[:size], bad[size:]
+            good = None
+            if not bad and first <= run.staged.rows:
+                good = slices.Slice(run.staged, first, run.staged.slice_end(first, self._rows))
+                first = good.last + 1
+            yield _Part(head, good)
+            if not bad and first > run.staged.rows:
+                return
+
+    def _pace(self, rows: int, seconds: float) -> None:
+        """Choose the next slice so that it takes as long as it should, and let others in."""
+        if rows:
+            wanted = int(rows * SLICE_SECONDS / max(seconds, 1e-6))
+            self._rows = max(SMALLEST_SLICE, min(SLICE_ROWS, wanted, 2 * self._rows))
+        time.sleep(PAUSE_SECONDS)
+
+    def _write(self, session: Session, run: Run, part: _Part) -> bool:
+        task = self._task
+        now = uploads.get(session, task.upload.id)
+        if now.status == "cancelled":
+            return False
+        if now.rows_read != self._done:
+            raise Conflict(f"another process is reading {task.path.name} already; let it finish")
+        at, offset = self._clock(), log.next_offset(session)
+        act = bulk.Act(now.id, now.actor, at, offset)
+        uploads.set_aside(session, act, part.rejected)
+        merged = bulk.Merged(0, 0)
+        if part.good:
+            merged = slices.merge(session, part.good, act, trusted=task.trusted)
+        self._tell(session, act, part, merged)
+        uploads.advance(session, act, self._step(session, run, part))
+        return True
+
+    def _tell(self, session: Session, act: bulk.Act, part: _Part, merged: bulk.Merged) -> None:
+        if part.accepted or part.rejected:
+            received = SubmissionsReceived(
+                act.actor,
+                rows=part.accepted,
+                rejected=len(part.rejected),
+                new_mappings=merged.new_mappings,
+                upload_id=act.upload_id,
             )
+            log.append(session, act.at, received)
+        if merged.approved:
+            approved = MappingApproved(act.actor, merged.approved, upload_id=act.upload_id)
+            log.append(session, act.at, approved)
+
+    def _step(self, session: Session, run: Run, part: _Part) -> uploads.Step:
+        last = part.good.last if part.good else 0
+        ended = last == run.staged.rows
+        text, row = run.staged.at(session, last) if last and not ended else (None, None)
+        return uploads.Step(
+            accepted=part.accepted,
+            rejected=len(part.rejected),
+            seen=self._runs.seen,
+            run_end=run.last,
+            merged_text=text,
+            merged_row=row,
+            run_is_merged=ended,
+        )
 
 
-def _gate(block: list[_Read]) -> dict[int, list[str]]:
-    """The reasons of every bad row of a block, by row number."""
-    unreadable = {read.raw.row: [read.raw.problem] for read in block if read.raw.problem}
-    readable = [read for read in block if not read.raw.problem]
-    if not readable:
-        return unreadable
-    rows = [read.raw.row for read in readable]
-    frame = pd.DataFrame([read.parsed.states for read in readable], index=rows)
-    return unreadable | gates.failing_rows("submissions", frame)
-
-
-def _read(raw: files.FileRow, job: Job, known: KnownTargets) -> _Read:
-    trusted = job.lands_as is Status.APPROVED
-    return _Read(raw, parse_row(raw.values, job.columns, known, job.actor, needs_target=trusted))
-
-
-def _good(read: _Read, known: KnownTargets) -> bulk.Row:
-    said, raw = read.parsed.submission, read.raw
-    normalized = normalize(said.text)
-    target_id = None if said.target is None else known.ids[said.target]
-    return bulk.Row(raw.row, raw.line, said, normalized, group_key(normalized), target_id)
-
-
-def _bad(read: _Read, reasons: dict[int, list[str]]) -> bulk.RejectedRow:
-    raw = read.raw
-    # Surrogates cannot be stored as UTF-8, NUL not in PostgreSQL.
-    content = raw.content().encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
-    return bulk.RejectedRow(raw.row, raw.line, "; ".join(reasons[raw.row]), content)
-
-
-def _write(session: Session, job: Job, chunk: bulk.Chunk) -> None:
-    chunk = replace(chunk, offset=log.next_offset(session))
-    if _is_written(session, chunk):
-        raise Conflict(f"another process is reading {job.path.name} already; let it finish")
-    trusted = job.lands_as is Status.APPROVED
-    merged = (bulk.merge_approved if trusted else bulk.merge_pending)(session, chunk)
-    received = SubmissionsReceived(
-        job.actor,
-        rows=len(chunk.rows),
-        rejected=len(chunk.rejected),
-        new_mappings=merged.new_mappings,
-        upload_id=chunk.upload_id,
-    )
-    if merged.approved:
-        approved = MappingApproved(job.actor, merged.approved, upload_id=chunk.upload_id)
-        log.append(session, chunk.at, received, approved)
-    else:
-        log.append(session, chunk.at, received)
-
-
-def _is_written(session: Session, chunk: bulk.Chunk) -> bool:
-    upload_id = chunk.upload_id
-    return upload_id is not None and uploads.get(session, upload_id).rows_read >= chunk.rows_read
-
-
-def _finish(session: Session, upload_id: int, actor: str, at: datetime) -> uploads.Upload:
+def _finish(session: Session, upload_id: int, at: datetime) -> uploads.Upload | None:
+    if uploads.get(session, upload_id).status == "cancelled":
+        return None
     uploads.set_status(session, upload_id, "finished", at)
     upload = uploads.get(session, upload_id)
+    actor = upload.actor
     result = _verdict(upload, uploads.rejected_by_reason(session, upload_id))
     finished = UploadFinished(actor, upload_id, upload.rows_read, upload.accepted, upload.rejected)
     quality.record_gate(session, result, log.latest(session), actor, at, upload_id)

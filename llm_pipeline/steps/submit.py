@@ -33,7 +33,7 @@ def submit(session: Session, said: Submission, actor: str, at: datetime) -> mapp
     normalized = normalize(said.text)
     row = bulk.Row(1, 1, said, normalized, group_key(normalized), target_id)
     offset = log.next_offset(session)
-    merged = bulk.merge_pending(session, bulk.Chunk(None, actor, at, offset, 0, [row], []))
+    merged = bulk.merge(session, bulk.Act(None, actor, at, offset), [row], trusted=False)
     stored = mappings.of_submission(session, offset)
     received = SubmissionsReceived(
         actor, 1, new_mappings=merged.new_mappings, mapping_id=stored.id, text=said.text

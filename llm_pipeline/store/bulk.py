@@ -1,26 +1,20 @@
-"""Rows of an upload into the tables, a chunk per transaction, set by set and not row by row.
+"""Who joins what: submissions into mappings, set by set and not row by row.
 
-A chunk is staged in a temporary table and merged by a handful of statements that read the same on
-SQLite and PostgreSQL. Each row becomes a submission of exactly one mapping; the upload's
-`rows_read` moves in the same transaction, so a crash loses nothing and doubles nothing.
+Rows are staged in a temporary table and merged by a handful of statements that read the same on
+SQLite and PostgreSQL. Each row becomes a submission of exactly one mapping. `slices` does the same
+for files, in which most texts are new.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.records import Source, Submission
+from llm_pipeline.domain.records import Submission
 from llm_pipeline.store import activity, touched
-from llm_pipeline.store.schema import (
-    ENDED_STATUSES,
-    LIVE_STATUSES,
-    PENDING_STATUS,
-    rejected_rows,
-    uploads,
-)
+from llm_pipeline.store.schema import ENDED_STATUSES, LIVE_STATUSES, PENDING_STATUS
 from llm_pipeline.store.staging import CLEAR, CREATE, staged_rows, with_times
 
 
@@ -37,26 +31,13 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """One bad row of a file, as it stood, and what was wrong with it."""
-
-    row: int
-    line: int
-    reason: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """What one transaction writes: rows up to `rows_read` of the upload, or a single submission."""
+class Act:
+    """Who writes for which upload, when, and at which offset of the log."""
 
     upload_id: int | None
     actor: str
     at: datetime
     offset: int
-    rows_read: int
-    rows: Sequence[Row]
-    rejected: Sequence[RejectedRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,46 +140,55 @@ _SUBMIT = """
     FROM staged_rows ORDER BY row"""
 
 
-# Asked for by status, because each status has an index of its own.
+# Asked for by status, because each status has an index of its own; CROSS JOIN, or SQLite goes
+# through all mappings and looks each up among the staged rows.
 _OF_THESE_TEXTS = " UNION ALL ".join(
-    f"SELECT id FROM mappings WHERE {these} AND normalized IN (SELECT normalized FROM staged_rows)"  # noqa: S608
+    f"SELECT m.id FROM staged_rows s CROSS JOIN mappings m "  # noqa: S608
+    f"WHERE m.normalized = s.normalized AND m.{these}"
     for these in (PENDING_STATUS, LIVE_STATUSES, ENDED_STATUSES)
 )
 
 
-def merge_pending(session: Session, chunk: Chunk) -> Merged:
-    """Write a chunk of rows that wait for recognition and review; a target is a proposal."""
-    _stage(session, chunk)
+def merge(session: Session, act: Act, rows: Sequence[Row], *, trusted: bool) -> Merged:
+    """Write rows that wait for recognition and review, or trusted labels that are live at once."""
+    for statement in CREATE:
+        session.execute(text(statement))
+    if rows:
+        session.execute(insert(staged_rows), [_staged(row) for row in rows])
+        activity.add(
+            session, act.at, rows[0].submission.source.value, {activity.RECEIVED: len(rows)}
+        )
+    merged = merge_staged(session, act, trusted=trusted)
+    session.execute(text(CLEAR))
+    return merged
+
+
+def merge_staged(session: Session, act: Act, *, trusted: bool) -> Merged:
+    """Merge the rows that lie in the temporary table."""
+    merge_texts = _approve if trusted else _wait
     with touched.changing(session, _OF_THESE_TEXTS):
-        for statement in (_JOIN_LIVE, _JOIN_PENDING, _JOIN_REJECTED):
-            _run(session, statement, chunk)
-        new = _run(session, _NEW_PENDING, chunk)
-        for statement in (_JOIN_PENDING, _FILL_PROPOSALS, _MARK_CONFLICTS, _COUNT_ROWS):
-            _run(session, statement, chunk)
-    _finish(session, chunk)
+        merged = merge_texts(session, act)
+        _run(session, _COUNT_ROWS, act)
+    _run(session, _SUBMIT, act)
+    return merged
+
+
+def _wait(session: Session, act: Act) -> Merged:
+    for statement in (_JOIN_LIVE, _JOIN_PENDING, _JOIN_REJECTED):
+        _run(session, statement, act)
+    new = _run(session, _NEW_PENDING, act)
+    for statement in (_JOIN_PENDING, _FILL_PROPOSALS, _MARK_CONFLICTS):
+        _run(session, statement, act)
     return Merged(new_mappings=new, approved=0)
 
 
-def merge_approved(session: Session, chunk: Chunk) -> Merged:
-    """Write a chunk of trusted labels: they are live at once, the last label of a text wins."""
-    _stage(session, chunk)
-    with touched.changing(session, _OF_THESE_TEXTS):
-        _run(session, _SETTLE_PENDING, chunk)
-        _run(session, _JOIN_LABELLED, chunk)
-        new = _run(session, _NEW_LABELLED, chunk)
-        for statement in (_JOIN_LABELLED, _MARK_LAST, _CLOSE_SPANS, _RETIRE_DISPLACED):
-            _run(session, statement, chunk)
-        approved = _run(session, _APPROVE_LAST, chunk)
-        _run(session, _COUNT_ROWS, chunk)
-    _finish(session, chunk)
-    return Merged(new_mappings=new, approved=approved)
-
-
-def _stage(session: Session, chunk: Chunk) -> None:
-    for statement in CREATE:
-        session.execute(text(statement))
-    if chunk.rows:
-        session.execute(insert(staged_rows), [_staged(row) for row in chunk.rows])
+def _approve(session: Session, act: Act) -> Merged:
+    _run(session, _SETTLE_PENDING, act)
+    _run(session, _JOIN_LABELLED, act)
+    new = _run(session, _NEW_LABELLED, act)
+    for statement in (_JOIN_LABELLED, _MARK_LAST, _CLOSE_SPANS, _RETIRE_DISPLACED):
+        _run(session, statement, act)
+    return Merged(new_mappings=new, approved=_run(session, _APPROVE_LAST, act))
 
 
 def _staged(row: Row) -> dict[str, object]:
@@ -218,40 +208,8 @@ def _staged(row: Row) -> dict[str, object]:
     }
 
 
-def _run(session: Session, statement: str, chunk: Chunk) -> int:
+def _run(session: Session, statement: str, act: Act) -> int:
     named = {"actor", "upload_id", "offset", "at"}
-    values = {name: getattr(chunk, name) for name in named if f":{name}" in statement}
+    values = {name: getattr(act, name) for name in named if f":{name}" in statement}
     result = session.execute(with_times(statement), values)
     return int(result.rowcount)  # type: ignore[attr-defined]
-
-
-def _finish(session: Session, chunk: Chunk) -> None:
-    _run(session, _SUBMIT, chunk)
-    source = chunk.rows[0].submission.source if chunk.rows else Source.UPLOAD
-    counts = {activity.RECEIVED: len(chunk.rows), activity.SET_ASIDE: len(chunk.rejected)}
-    activity.add(session, chunk.at, source.value, counts)
-    session.execute(text(CLEAR))
-    if chunk.rejected:
-        session.execute(
-            insert(rejected_rows),
-            [
-                {
-                    "upload_id": chunk.upload_id,
-                    "row": bad.row,
-                    "line": bad.line,
-                    "reason": bad.reason,
-                    "content": bad.content,
-                }
-                for bad in chunk.rejected
-            ],
-        )
-    session.execute(
-        update(uploads)
-        .where(uploads.c.id == chunk.upload_id)
-        .values(
-            rows_read=chunk.rows_read,
-            accepted=uploads.c.accepted + len(chunk.rows),
-            rejected=uploads.c.rejected + len(chunk.rejected),
-            updated_at=chunk.at,
-        )
-    )

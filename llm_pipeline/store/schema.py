@@ -59,7 +59,7 @@ uploads = Table(
     Column("lands_as", Text, nullable=False),  # pending, or approved for trusted labels
     Column("columns", JSON, nullable=False),  # which column of the file holds what
     Column("encoding", Text, nullable=False),
-    Column("status", Text, nullable=False),  # running, finished, failed
+    Column("status", Text, nullable=False),  # running, finished, failed, cancelled
     Column("actor", Text, nullable=False),
     Column("rows_read", Id, nullable=False, server_default="0"),
     Column("accepted", Id, nullable=False, server_default="0"),
@@ -67,6 +67,16 @@ uploads = Table(
     Column("error", Text, nullable=False, server_default=""),
     time_column("created_at"),
     time_column("updated_at"),
+    # Every row up to `complete_to` is accounted for; of those behind it up to `run_end`, the ones
+    # set aside and those up to a text and a row of it: they are merged in the order of the text.
+    Column("complete_to", Id, nullable=False, server_default="0"),
+    Column("run_end", Id),
+    Column("merged_text", Text),
+    Column("merged_row", Id),
+    Column("rows_seen", Id, nullable=False, server_default="0"),
+    Column("rows_total", Id),
+    time_column("started_at", nullable=True),
+    Column("started_rows", Id, nullable=False, server_default="0"),
     UniqueConstraint("sha256", "lands_as"),
 )
 

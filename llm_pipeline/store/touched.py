@@ -14,15 +14,21 @@ from sqlalchemy.orm import Session
 from llm_pipeline.store import documents
 
 _SPELLED = {
-    "sqlite": {"largest": "max", "smallest": "min", "chance": "abs(random()) % 2147483647"},
+    "sqlite": {
+        "id": "INTEGER",
+        "largest": "max",
+        "smallest": "min",
+        "chance": "abs(random()) % 2147483647",
+    },
     "postgresql": {
+        "id": "BIGINT",
         "largest": "greatest",
         "smallest": "least",
         "chance": "CAST(random() * 2147483646 AS BIGINT)",
     },
 }
 _CREATE = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS touched_mappings (mapping_id BIGINT PRIMARY KEY)",
+    "CREATE TEMPORARY TABLE IF NOT EXISTS touched_mappings (mapping_id {id} PRIMARY KEY)",
     "CREATE TEMPORARY TABLE IF NOT EXISTS touched_keys (key TEXT PRIMARY KEY)",
     "DELETE FROM touched_mappings",
     "DELETE FROM touched_keys",
@@ -33,8 +39,8 @@ _GATHER = """
 _STATUS = """
     INSERT INTO status_counts (status, day, mappings, rows)
     SELECT m.status, CAST(date(m.created_at) AS TEXT), {sign} * count(*), {sign} * sum(m.rows)
-    FROM touched_mappings t JOIN mappings m ON m.id = t.mapping_id
-    WHERE true GROUP BY m.status, CAST(date(m.created_at) AS TEXT)
+    FROM touched_mappings t CROSS JOIN mappings m
+    WHERE m.id = t.mapping_id GROUP BY m.status, CAST(date(m.created_at) AS TEXT)
     ON CONFLICT (status, day) DO UPDATE SET
         mappings = status_counts.mappings + excluded.mappings,
         rows = status_counts.rows + excluded.rows"""
@@ -42,8 +48,8 @@ _TARGET = """
     INSERT INTO target_counts (target_id, status, mappings, rows)
     SELECT coalesce(m.target_id, m.proposed_target_id, 0), m.status,
            {sign} * count(*), {sign} * sum(m.rows)
-    FROM touched_mappings t JOIN mappings m ON m.id = t.mapping_id
-    WHERE true GROUP BY coalesce(m.target_id, m.proposed_target_id, 0), m.status
+    FROM touched_mappings t CROSS JOIN mappings m
+    WHERE m.id = t.mapping_id GROUP BY coalesce(m.target_id, m.proposed_target_id, 0), m.status
     ON CONFLICT (target_id, status) DO UPDATE SET
         mappings = target_counts.mappings + excluded.mappings,
         rows = target_counts.rows + excluded.rows"""
@@ -55,8 +61,8 @@ _GROUPS = """
            sum(m.rows * (1.0 - coalesce(m.probability, 0))) / {largest}(1, sum(m.rows)),
            {sign} * sum(CASE WHEN m.conflict THEN 1 ELSE 0 END), min(m.id),
            {chance}
-    FROM touched_mappings t JOIN mappings m ON m.id = t.mapping_id
-    WHERE m.status = 'pending' GROUP BY m.key
+    FROM touched_mappings t CROSS JOIN mappings m
+    WHERE m.id = t.mapping_id AND m.status = 'pending' GROUP BY m.key
     ON CONFLICT (key) DO UPDATE SET
         mappings = review_groups.mappings + excluded.mappings,
         rows = review_groups.rows + excluded.rows,
@@ -67,8 +73,8 @@ _GROUPS = """
         oldest_id = {smallest}(review_groups.oldest_id, excluded.oldest_id)"""
 _KEYS = """
     INSERT INTO touched_keys (key)
-    SELECT DISTINCT m.key FROM touched_mappings t JOIN mappings m ON m.id = t.mapping_id
-    WHERE m.status = 'pending'"""
+    SELECT DISTINCT m.key FROM touched_mappings t CROSS JOIN mappings m
+    WHERE m.id = t.mapping_id AND m.status = 'pending'"""
 # Adding and taking away leaves crumbs in a float: what is empty goes, the oldest may have gone.
 _TIDY_GROUPS = (
     """DELETE FROM review_groups
@@ -116,8 +122,9 @@ def rebuild(session: Session) -> None:
 
 
 def _begin(session: Session, ids: str | Sequence[int]) -> None:
+    spelled = _SPELLED[session.get_bind().dialect.name]
     for statement in _CREATE:
-        session.execute(text(statement))
+        session.execute(text(statement.format(**spelled)))
     _gather(session, ids)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from llm_pipeline import reading_ahead
 from llm_pipeline.domain.records import Status
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.errors import Conflict, InvalidInput
+from llm_pipeline.readers import pieces
 from llm_pipeline.steps import ingest
-from llm_pipeline.steps.ingest import Job, ingest_file, job_of
+from llm_pipeline.steps.ingest import Job, Progress, ingest_file, job_of
 from llm_pipeline.store import alerts, catalogue, log, quality, uploads
 from llm_pipeline.store.engine import Database, migrate, open_engine
 from llm_pipeline.store.uploads import Upload
@@ -234,7 +236,7 @@ def test_a_damaged_archive_fails_and_keeps_what_could_be_read(
     monkeypatch: pytest.MonkeyPatch,
     cut: bool,
 ) -> None:
-    monkeypatch.setattr(ingest, "BLOCK_ROWS", 1_000)
+    monkeypatch.setattr(pieces, "PIECE", 10_000)
     with pytest.raises(InvalidInput, match="cannot be read to its end"):
         _ingest(database, clock, Job(_broken_gzip(tmp_path, cut=cut), "ann"))
     with database.read() as session:
@@ -243,7 +245,7 @@ def test_a_damaged_archive_fails_and_keeps_what_could_be_read(
         assert upload.rows_read == upload.accepted + upload.rejected
     assert upload.status == "failed"
     assert 0 < upload.accepted < 8_000
-    assert upload.error.startswith("cannot be read")
+    assert "cannot be read to its end" in upload.error
 
 
 ROWS = [(f"SHOP {'ABC'[n % 3]} {n % 17}", ("GS", "UBER", "", "?")[n % 4]) for n in range(60)]
@@ -273,9 +275,18 @@ def _other(database: Database, tmp_path: Path) -> Database:
     return Database(engine)
 
 
-def _stop_after(rows: int) -> Callable[[int], None]:
-    def stop(done: int) -> None:
-        if done >= rows:
+def _in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of about ten rows, runs of about twenty, slices of seven."""
+    monkeypatch.setattr(ingest, "SLICE_ROWS", 7)
+    monkeypatch.setattr(ingest, "SMALLEST_SLICE", 7)
+    monkeypatch.setattr(reading_ahead, "FIRST_RUN", 20)
+    monkeypatch.setattr(reading_ahead, "LONGEST_RUN", 20)
+    monkeypatch.setattr(pieces, "PIECE", 120)
+
+
+def _stop_after(rows: int) -> Callable[[Progress], None]:
+    def stop(told: Progress) -> None:
+        if told.done >= rows:
             raise KeyboardInterrupt
 
     return stop
@@ -291,8 +302,7 @@ def test_an_interrupted_upload_goes_on_and_nothing_is_lost_or_doubled(
     approved: bool,
     where: str,
 ) -> None:
-    monkeypatch.setattr(ingest, "CHUNK_ROWS", 7)
-    monkeypatch.setattr(ingest, "BLOCK_ROWS", 21)
+    _in_small_parts(monkeypatch)
     path = write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS)
     job = Job(path, "ann", Status.APPROVED if approved else Status.PENDING)
     whole = _other(database, tmp_path)
@@ -330,7 +340,7 @@ def _append_that_dies(real: Callable[..., int]) -> Callable[..., int]:
 def test_a_half_read_file_that_vanished_says_so_and_goes_on_when_it_is_back(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "CHUNK_ROWS", 7)
+    _in_small_parts(monkeypatch)
     load_catalogue(database, clock)
     path = write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS)
     job = Job(path, "ann")
@@ -350,12 +360,12 @@ def test_a_half_read_file_that_vanished_says_so_and_goes_on_when_it_is_back(
 def test_a_file_that_another_process_reads_is_left_to_it(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "CHUNK_ROWS", 7)
+    _in_small_parts(monkeypatch)
     load_catalogue(database, clock)
     job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS), "ann")
 
-    def let_another_finish(done: int) -> None:
-        if done == 7:
+    def let_another_finish(told: Progress) -> None:
+        if told.done < 20:
             _ingest(database, clock, job)
 
     with pytest.raises(Conflict, match="another process"):

@@ -1,0 +1,169 @@
+"""A file in runs of rows, checked, sorted and staged in a thread of its own while the run before is
+merged.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from llm_pipeline.domain.rows import Columns
+from llm_pipeline.errors import InvalidInput
+from llm_pipeline.readers.kinds import open_reader, read_blocks
+from llm_pipeline.store import uploads
+from llm_pipeline.store.engine import Database
+from llm_pipeline.store.sorting import in_order
+from llm_pipeline.store.staged import Staged, stage
+from llm_pipeline.validation import Checked, check_block
+from llm_pipeline.vectors.rows import Known
+
+# The first run is small, so that merging begins early; each is as long as all before it.
+FIRST_RUN = 50_000
+LONGEST_RUN = 250_000
+MOST_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows that follow one another in a file: the good ones staged, the bad ones with reasons.
+    `last` is the number of the last one, good or bad."""
+
+    staged: Staged
+    rejected: Sequence[uploads.Rejected]
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is read, and what is known of it: its columns, the catalogue, where it stopped."""
+
+    path: Path
+    encoding: str
+    columns: Columns
+    known: Known
+    trusted: bool
+    upload: uploads.Upload
+
+
+class ReadingAhead:
+    """Yields the runs of a file; one is always being read while another is merged."""
+
+    def __init__(self, database: Database, task: Task) -> None:
+        self._database = database
+        self._task = task
+        self._pool = ThreadPoolExecutor(1, "reading ahead")
+        self._stop = threading.Event()
+        self._ahead: Future[Run | None] | None = None
+        self.seen = task.upload.complete_to
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._pool.shutdown(wait=True)
+        if self._ahead is not None and not self._ahead.exception():
+            unused = self._ahead.result()
+            if unused is not None:
+                unused.staged.drop(self._database)
+
+    def __iter__(self) -> Iterator[Run]:
+        runs = self._runs()
+        self._ahead = self._pool.submit(next, runs, None)
+        while run := self._ahead.result():
+            self._ahead = self._pool.submit(next, runs, None)
+            yield run
+        self._ahead = None
+
+    def _runs(self) -> Iterator[Run]:
+        """Yield runs; what was read before an error comes before it is raised."""
+        waiting = _Waiting()
+        try:
+            for checked, last in self._checked():
+                waiting.add(checked, last)
+                self.seen = last
+                if waiting.is_long_enough(last):
+                    yield self._staged(waiting)
+                    waiting = _Waiting()
+        except InvalidInput:
+            if waiting.last:
+                yield self._staged(waiting)
+            raise
+        if waiting.last:
+            yield self._staged(waiting)
+
+    def _checked(self) -> Iterator[tuple[Checked, int]]:
+        task = self._task
+        reader = open_reader(task.path, task.encoding)
+        for whole in read_blocks(reader, task.path):
+            if self._stop.is_set():
+                return
+            block = whole.after(task.upload.complete_to)
+            if whole.last > task.upload.complete_to:
+                found = check_block(block, task.columns, task.known, needs_target=task.trusted)
+                yield self._not_yet_written(found), block.last
+
+    def _not_yet_written(self, found: Checked) -> Checked:
+        """Leave out what an interrupted upload has written of its last run already."""
+        upload = self._task.upload
+        end = upload.run_end or 0
+        if not found.begins_by(end):
+            return found
+        with self._database.read() as session:
+            aside = set(uploads.rejected_numbers(session, upload.id, upload.complete_to, end))
+        rejected = [bad for bad in found.rejected if bad.row not in aside]
+        written = _is_written(found.good, upload, aside)
+        return Checked(found.good.filter(pc.invert(written)), rejected)
+
+    def _staged(self, waiting: "_Waiting") -> Run:
+        good = pa.concat_tables(waiting.good)
+        found = in_order(good, trusted=self._task.trusted)
+        staged = stage(self._database, self._task.upload.id, found)
+        return Run(staged, waiting.rejected, waiting.last)
+
+
+class _Waiting:
+    """Checked rows that are not yet a run."""
+
+    def __init__(self) -> None:
+        self.good: list[pa.Table] = []
+        self.rejected: list[uploads.Rejected] = []
+        self.last = 0
+        self._rows = 0
+        self._bytes = 0
+
+    def add(self, checked: Checked, last: int) -> None:
+        self.good.append(checked.good)
+        self.rejected += checked.rejected
+        self._rows += checked.good.num_rows + len(checked.rejected)
+        self._bytes += checked.good.nbytes
+        self.last = last
+
+    def is_long_enough(self, before: int) -> bool:
+        wanted = min(LONGEST_RUN, max(FIRST_RUN, before - self._rows))
+        return self._rows >= wanted or self._bytes >= MOST_BYTES
+
+
+def _is_written(good: pa.Table, upload: uploads.Upload, aside: set[int]) -> pa.BooleanArray:
+    """Which rows were written: those set aside, and those up to the text where merging stopped."""
+    row = good.column("row").to_numpy()
+    written = np.isin(row, np.fromiter(aside, np.int64, len(aside)))
+    if upload.merged_text is not None:
+        text = good.column("normalized")
+        before = np.asarray(pc.less(text, upload.merged_text))
+        same = np.asarray(pc.equal(text, upload.merged_text))
+        done = before | (same & (row <= (upload.merged_row or 0)))
+        written |= done & (row <= (upload.run_end or 0))
+    return pa.array(written)
