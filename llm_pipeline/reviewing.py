@@ -35,7 +35,9 @@ def review(parts: Parts, order: Order, reviewer: str) -> None:
     finally:
         with parts.begin() as session:
             leases.release(session, reviewer)
-    out.print(f"{sitting.texts} texts settled by {sitting.decided} decisions")
+    settled = [done for action, done in sitting.made if action is not Action.SKIP]
+    texts = sum(done.mappings for done in settled)
+    out.print(f"{_count(texts, 'text')} settled by {_count(len(settled), 'decision')}")
 
 
 class _Sitting:
@@ -46,9 +48,7 @@ class _Sitting:
         self.order = order
         self.reviewer = reviewer
         self.serving: Serving = parts.serving()
-        self.made: list[GroupSettled] = []
-        self.texts = 0
-        self.decided = 0
+        self.made: list[tuple[Action, GroupSettled]] = []
         self.goes_on = True
 
     def next(self) -> None:
@@ -97,12 +97,11 @@ class _Sitting:
         return True
 
     def _tell(self, action: Action, done: GroupSettled) -> None:
-        self.made.append(done)
-        self.decided += 1
-        self.texts += 0 if action is Action.SKIP else done.mappings
-        told = f"{action.value}: {done.mappings} texts, {done.rows} rows"
+        self.made.append((action, done))
+        told = f"{action.value}: {_size(done)}"
         if done.for_second:
-            told = f"{told}; {len(done.for_second)} groups wait for a second reviewer"
+            waits = "waits" if len(done.for_second) == 1 else "wait"
+            told = f"{told}; {_count(len(done.for_second), 'group')} {waits} for a second reviewer"
         if done.disputed:
             told = f"{told}; the first reviewer said something else, a third one decides"
         if done.arrived:
@@ -113,11 +112,9 @@ class _Sitting:
         if not self.made:
             out.print("there is nothing to undo")
             return False
-        last = self.made.pop()
+        _action, last = self.made.pop()
         undone = undo_group(self.parts.database, last.id, self.reviewer, "", now)
-        self.decided -= 1
-        self.texts = max(0, self.texts - undone.mappings)
-        out.print(f"undone: {undone.mappings} texts wait again")
+        out.print(f"undone: {_count(undone.mappings, 'text')} to decide again")
         return True
 
 
@@ -125,7 +122,7 @@ def _along(one: Leased, action: Action) -> list[Group]:
     """The near groups, if there are any and the reviewer wants them settled in the same way."""
     if not one.near or action is Action.SKIP:
         return []
-    wanted = _answer(f"the same for the {len(one.near)} groups near to it? [y/N] ")
+    wanted = _answer(f"the same for {_count(len(one.near), 'group')} near to it? [y/N] ")
     return list(one.near) if wanted.lower() == "y" else []
 
 
@@ -134,15 +131,16 @@ def _answer(question: str) -> str:
     try:
         return out.input(question, markup=False).strip()
     except EOFError:
+        out.print()
         return ""
 
 
 def _show(one: Leased, candidates: tuple[Candidate, ...]) -> None:
     group = one.group
     out.print()
-    out.print(f"{group.key}   ({group.mappings} texts, {group.rows} rows)", style="bold")
+    out.print(f"{group.key}   ({_size(group)})", style="bold", soft_wrap=True)
     for text in group.texts:
-        out.print(f"  {text.text}   ({text.rows} rows)", soft_wrap=True)
+        out.print(f"  {text.text}   ({_count(text.rows, 'row')})", soft_wrap=True)
     _tell_of(group)
     table = Table("candidate", "probability", "evidence", "nearest approved texts")
     for found in candidates:
@@ -151,7 +149,15 @@ def _show(one: Leased, candidates: tuple[Candidate, ...]) -> None:
     if candidates:
         out.print(table)
     for near in one.near:
-        out.print(f"near: {near.key}   ({near.mappings} texts, {near.rows} rows)", soft_wrap=True)
+        out.print(f"near: {near.key}   ({_size(near)})", soft_wrap=True)
+
+
+def _size(what: Group | GroupSettled) -> str:
+    return f"{_count(what.mappings, 'text')}, {_count(what.rows, 'row')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _tell_of(group: Group) -> None:

@@ -123,12 +123,12 @@ def _filters(session: Session, wanted: Wanted) -> list[Any]:
     if wanted.min_rows > 0:
         found.append(lambda looked: looked.c.rows >= wanted.min_rows)
     if wanted.target is not None:
-        target = session.scalar(select(targets.c.id).where(targets.c.key == wanted.target))
+        target = session.scalar(select(targets.c.id).where(targets.c.key == wanted.target)) or 0
         found.append(lambda looked: _oldest_is(looked.c.oldest_id, target))
     return found
 
 
-def _oldest_is(oldest_id: ColumnElement[int], target: int | None) -> ColumnElement[bool]:
+def _oldest_is(oldest_id: ColumnElement[int], target: int) -> ColumnElement[bool]:
     m = mappings.c
     says = or_(m.proposed_target_id == target, m.suggested_target_id == target)
     return select(literal(1)).where(m.id == oldest_id, says).exists()

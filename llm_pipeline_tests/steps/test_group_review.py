@@ -17,7 +17,6 @@ from llm_pipeline.steps.undo_group import undo_group
 from llm_pipeline.store import (
     catalogue,
     groups_shown,
-    mappings as history,
     leases,
     log,
     mappings,
@@ -104,7 +103,7 @@ def test_one_decision_settles_all_texts_of_a_group(
     }
     with loaded.read() as session:
         told = log.read_since(session, 0)[-1]
-        offsets = [history.history(session, mapping)[0]["offset"] for mapping in (2, 3)]
+        offsets = [mappings.history(session, mapping)[0]["offset"] for mapping in (2, 3)]
     assert (told.name, told.actor) == ("review:group_decided", "ann")
     assert told.payload == {
         "group_id": done.id,
@@ -287,7 +286,7 @@ def test_texts_that_change_while_a_large_group_is_settled_are_left_and_told(
             if mappings.get(session, 2).status is P and mappings.get(session, 2).version == 1:
                 decide(session, 2, Verdict(Action.REJECT, 1, "bob"), clock())
 
-    monkeypatch.setattr(settling_step.time, "sleep", meanwhile)
+    monkeypatch.setattr("llm_pipeline.steps.settle_group.time.sleep", meanwhile)
     done = rule("shop")
     assert (done.mappings, done.changed) == (2, 1)
     assert statuses(loaded)["SHOP 2"] == (R, None)
@@ -431,10 +430,3 @@ def test_a_group_that_is_gone_is_not_shown(loaded: Database, clock: Clock) -> No
     with loaded.read() as session:
         assert groups_shown.shown(session, ["nothing"], clock()) == []
         assert queue.page(session, queue.Wanted(), None, 5) == queue.Found([], None, 0, True)
-
-
-def _second(database: Database, clock: Clock, group: Group, who: str, **more: object) -> object:
-    ruling = Ruling(Action.APPROVE, who, (group.seen,), share=1.0, **more)  # type: ignore[arg-type]
-    return settle_group(database, ruling, clock)
-
-
