@@ -20,9 +20,11 @@ from llm_pipeline.batch import Job as BatchJob
 from llm_pipeline.batch import default_output
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Role, Status
+from llm_pipeline.domain.review import Order
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.doubts import show_doubts
 from llm_pipeline.packed import UTF_8
+from llm_pipeline.reviewing import review as review_groups
 from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.ingest import Job, ingest_file
 from llm_pipeline.steps.load import load_targets, read_targets
@@ -227,6 +229,15 @@ def doubts(
 ) -> None:
     """Show approved labels that the rest speaks against. Example: llm-pipeline doubts --look"""
     show_doubts(_parts(), limit, ACTOR, look=look)
+
+
+@app.command()
+def review(
+    order: Annotated[Order, typer.Option(help="which groups come first")] = Order.VALUE,
+    reviewer: Annotated[str, typer.Option("--as", help="whose decisions these are")] = ACTOR,
+) -> None:
+    """Decide about waiting texts, group by group. Example: llm-pipeline review --as ann"""
+    review_groups(_parts(), order, reviewer)
 
 
 @app.command()

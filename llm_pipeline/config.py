@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     learn_after: int = Field(
         default=20, ge=1, description="newly approved texts after which a training starts by itself"
     )
+    second_review_share: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of review groups that two people must answer, neither seeing the other",
+    )
     max_upload_mb: int = Field(default=2048, ge=1, description="largest file the API accepts, MiB")
     search_seconds: float = Field(
         default=2.0, gt=0, le=60, description="longest time a search may take, in seconds"

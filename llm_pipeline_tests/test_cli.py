@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,12 @@ Run = Callable[..., Result]
 def run(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("LLM_PIPELINE_HOME", str(parts.settings.home))
     monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words: CliRunner().invoke(cli.app, [str(word) for word in words])
+
+    def invoked(*words: object, typed: Sequence[str] = ()) -> Result:
+        lines = "".join(f"{line}\n" for line in typed)
+        return CliRunner().invoke(cli.app, [str(word) for word in words], input=lines)
+
+    return invoked
 
 
 @pytest.fixture
@@ -85,6 +90,57 @@ def test_doctor_finds_what_is_down(learned: Run, monkeypatch: pytest.MonkeyPatch
     assert shown.exit_code == 1
     assert "version 1 loads" in shown.output
     assert "bad MLflow server" in shown.output
+
+
+@pytest.fixture
+def waiting(learned: Run, tmp_path: Path) -> Run:
+    """Three groups that wait: two near to each other, and one of another target."""
+    rows = [(f"UBER TRIP {n} LONDON", "UBER") for n in (1, 2)]
+    rows += [("UBER TRIPS 1 LONDON", "UBER"), ("WALL STREET GS 9", "GS")]
+    learned("ingest", write_csv(tmp_path / "new.csv", ("text", "target"), rows))
+    return learned
+
+
+def review(run: Run, *typed: str, reviewer: str = "ann") -> str:
+    """What a reviewer sees who types these lines and then ends the input."""
+    shown = run("review", "--as", reviewer, "--order", "oldest", typed=typed)
+    assert shown.exit_code == 0, shown.output
+    return shown.output
+
+
+def test_groups_are_reviewed_in_the_terminal(waiting: Run) -> None:
+    shown = review(waiting, "a", "n", "s", "r")
+    assert "uber trip london   (2 texts, 2 rows)" in shown
+    assert "approving means: UBER" in shown
+    assert "near: uber trips london   (1 text, 1 row)" in shown
+    assert "approve: 2 texts, 2 rows" in shown
+    assert "3 texts settled by 2 decisions" in shown
+    assert "skip" in shown
+
+
+def test_near_groups_are_settled_along_and_taken_back_in_the_terminal(waiting: Run) -> None:
+    shown = review(waiting, "u", "x", "c", "NOPE", "n", "c", "GS", "y", "u", "q")
+    assert "there is nothing to undo" in shown
+    assert "'x' is none of: a approve" in shown
+    assert "'NOPE' is not an active entry" in shown
+    assert "correct: 3 texts, 3 rows" in shown
+    assert "undone: 3 texts to decide again" in shown
+    assert "0 texts settled by 0 decisions" in shown
+
+
+def test_a_review_ends_when_nothing_waits(waiting: Run) -> None:
+    assert "nothing waits that nobody else holds" in review(waiting, "a", "y", "a")
+
+
+def test_two_people_answer_and_disagree_in_the_terminal(
+    waiting: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_PIPELINE_SECOND_REVIEW_SHARE", "1")
+    assert "1 group waits for a second reviewer" in review(waiting, "a", "n")
+    assert "the first reviewer said something else" in review(waiting, "r", "n", reviewer="bob")
+    shown = review(waiting, "q", reviewer="eve")
+    assert "ann said: approve UBER" in shown
+    assert "bob said: reject" in shown
 
 
 def test_an_older_version_can_answer_again(learned: Run) -> None:

@@ -23,6 +23,7 @@ COMMANDS = [
     "train",
     "promote",
     "doubts",
+    "review",
     "report",
     "doctor",
     "search check",

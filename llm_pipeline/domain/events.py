@@ -141,6 +141,31 @@ class ReviewDecided(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupDecided(Event):
+    """A person settled a group of like texts at once, or took that back: one chunk of it."""
+
+    name: ClassVar[str] = "review:group_decided"
+    group_id: int
+    action: str
+    target: str | None
+    mappings: int
+    rows: int
+    displaced: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionGiven(Event):
+    """A person answered groups that two must answer, each without seeing the other's answer;
+    `disputed` of them were answered in two ways."""
+
+    name: ClassVar[str] = "review:opinion_given"
+    group_id: int
+    groups: int
+    disputed: int
+
+
+@dataclass(frozen=True, slots=True)
 class MappingApproved(Event):
     """A text means a target from now on (`mapping_id`), or `rows` texts of an upload do."""
 

@@ -44,10 +44,11 @@ def decide(session: Session, mapping_id: int, verdict: Verdict, at: datetime) ->
     """
     before = decisions.lock(session, mapping_id)
     if before.version != verdict.version:
-        who = decisions.last_actor(session, mapping_id) or "an upload"
+        last = decisions.last(session, mapping_id)
         raise Conflict(
-            f"mapping {mapping_id} is at version {before.version}, not {verdict.version}: "
-            f"{who} made it {before.status.value}; read it again and decide again"
+            f"mapping {mapping_id} is at version {before.version}, not {verdict.version}, and is "
+            f"{before.status.value}: {last or 'an upload or a model changed it'}; "
+            "read it again and decide again"
         )
     change = _change(session, before, verdict)
     act = Act(verdict.action, verdict.actor, verdict.reason, at, log.next_offset(session))

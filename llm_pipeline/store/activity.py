@@ -20,6 +20,8 @@ from llm_pipeline.store.schema_derived import activity_counts
 # (`who` is their source), decisions about waiting mappings with a suggestion, and
 # those that took it.
 RECEIVED, SET_ASIDE, SUGGESTED, TAKEN = "received", "set_aside", "suggested", "taken"
+# Answers about groups that two people must answer, also where they settled nothing yet.
+OPINION = "opinion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,15 @@ def total(session: Session, kind: str) -> int:
     """Return how often something was done in all."""
     query = select(func.sum(activity_counts.c.number)).where(activity_counts.c.kind == kind)
     return int(session.scalar(query) or 0)
+
+
+def of_person(session: Session, who: str, since: datetime) -> dict[str, int]:
+    """Return what somebody did since the hour of a time, by kind."""
+    a = activity_counts.c
+    hour = since.replace(minute=0, second=0, microsecond=0)
+    query = select(a.kind, func.sum(a.number)).where(a.who == who, a.hour >= hour)
+    rows = session.execute(query.group_by(a.kind).order_by(a.kind))
+    return {row[0]: int(row[1]) for row in rows}
 
 
 def submissions_by_day(session: Session) -> list[tuple[date, int]]:

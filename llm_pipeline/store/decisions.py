@@ -3,6 +3,7 @@
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -69,10 +70,31 @@ def lock(session: Session, mapping_id: int) -> Current:
     return Current(*fields)
 
 
-def last_actor(session: Session, mapping_id: int) -> str:
-    """Return who decided last about a mapping, or an empty string."""
-    query = select(decisions.c.actor).where(decisions.c.mapping_id == mapping_id)
-    return session.scalar(query.order_by(decisions.c.id.desc()).limit(1)) or ""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who decided last about a mapping, what and when; it reads as part of a sentence."""
+
+    actor: str
+    action: Action
+    target: str | None
+    at: datetime
+
+    def __str__(self) -> str:
+        what = self.action.value + (f" as {self.target}" if self.target else "")
+        return f"{self.actor} decided {what!r} at {self.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def last(session: Session, mapping_id: int) -> Told | None:
+    """Return the newest decision about a mapping."""
+    d = decisions.c
+    row = session.execute(
+        select(d.actor, d.action, targets.c.key, d.decided_at)
+        .select_from(decisions.outerjoin(targets, targets.c.id == d.target_id))
+        .where(d.mapping_id == mapping_id)
+        .order_by(d.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else Told(row[0], Action(row[1]), row[2], row[3])
 
 
 def record(session: Session, change: Change, act: Act) -> int:

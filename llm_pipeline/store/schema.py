@@ -23,6 +23,7 @@ from llm_pipeline.store.columns import Id, id_column, metadata, time_column
 LIVE_STATUSES = "status IN ('approved', 'auto_approved')"
 PENDING_STATUS = "status = 'pending'"
 ENDED_STATUSES = "status IN ('rejected', 'retired')"
+IN_CONFLICT = "conflict AND status = 'pending'"
 
 events = Table(
     "events",
@@ -142,6 +143,12 @@ mappings = Table(
         "id",
         sqlite_where=text(PENDING_STATUS),
         postgresql_where=text(PENDING_STATUS),
+    ),
+    Index(
+        "ix_mappings_in_conflict",
+        "id",
+        sqlite_where=text(IN_CONFLICT),
+        postgresql_where=text(IN_CONFLICT),
     ),
     Index(
         "ix_mappings_live_from",

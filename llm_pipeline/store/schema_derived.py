@@ -2,9 +2,11 @@
 mappings true, `activity` adds to those of acts. A test proves each equal to a recount.
 """
 
-from sqlalchemy import Column, Float, Index, Integer, Table, Text
+from sqlalchemy import Column, Float, Index, Integer, Table, Text, text
 
 from llm_pipeline.store.columns import Id, UTCDateTime, id_column, metadata
+
+CONFLICTING = "conflicts > 0"
 
 # Mappings and their submissions by status and by the day (UTC) on which the mapping came.
 status_counts = Table(
@@ -28,7 +30,8 @@ target_counts = Table(
 )
 
 # Waiting mappings of one key: what a reviewer settles at once. `value` is the expected number of
-# submissions whose suggestion is wrong, `uncertainty` the same as a share of them.
+# submissions whose suggestion is wrong, `uncertainty` the same as a share of them; `versions` is
+# the sum of the mappings' versions, which tells whether what a reviewer saw still stands.
 review_groups = Table(
     "review_groups",
     metadata,
@@ -40,10 +43,18 @@ review_groups = Table(
     Column("conflicts", Id, nullable=False),
     Column("oldest_id", Id, nullable=False),
     Column("shuffle", Integer, nullable=False),
+    Column("versions", Id, nullable=False, server_default="0"),
     Index("ix_review_groups_value", "value", "key"),
     Index("ix_review_groups_uncertainty", "uncertainty", "key"),
     Index("ix_review_groups_oldest_id", "oldest_id"),
     Index("ix_review_groups_shuffle", "shuffle", "key"),
+    Index(
+        "ix_review_groups_conflicts",
+        "value",
+        "key",
+        sqlite_where=text(CONFLICTING),
+        postgresql_where=text(CONFLICTING),
+    ),
 )
 
 # What was done in an hour, by whom: kinds are in `activity`.

@@ -139,6 +139,7 @@ leases = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("holder", Text, nullable=False),
+    Column("led_by", Text),  # the group that this one is near to and was offered with
     time_column("expires_at"),
 )
 

@@ -55,12 +55,12 @@ _TARGET = """
         rows = target_counts.rows + excluded.rows"""
 _GROUPS = """
     INSERT INTO review_groups
-        (key, mappings, rows, value, uncertainty, conflicts, oldest_id, shuffle)
+        (key, mappings, rows, value, uncertainty, conflicts, oldest_id, shuffle, versions)
     SELECT m.key, {sign} * count(*), {sign} * sum(m.rows),
            {sign} * sum(m.rows * (1.0 - coalesce(m.probability, 0))),
            sum(m.rows * (1.0 - coalesce(m.probability, 0))) / {largest}(1, sum(m.rows)),
            {sign} * sum(CASE WHEN m.conflict THEN 1 ELSE 0 END), min(m.id),
-           {chance}
+           {chance}, {sign} * sum(m.version)
     FROM touched_mappings t CROSS JOIN mappings m
     WHERE m.id = t.mapping_id AND m.status = 'pending' GROUP BY m.key
     ON CONFLICT (key) DO UPDATE SET
@@ -70,6 +70,7 @@ _GROUPS = """
         uncertainty = (review_groups.value + excluded.value)
             / {largest}(1, review_groups.rows + excluded.rows),
         conflicts = review_groups.conflicts + excluded.conflicts,
+        versions = review_groups.versions + excluded.versions,
         oldest_id = {smallest}(review_groups.oldest_id, excluded.oldest_id)"""
 _KEYS = """
     INSERT INTO touched_keys (key)

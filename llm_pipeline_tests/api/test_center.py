@@ -93,7 +93,7 @@ def test_of_two_decisions_at_once_one_is_told_of_the_other(
         person.join()
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     refused = next(answer for answer in answers if answer.status_code == 409)
-    assert "reviewer made it approved" in refused.json()["detail"]
+    assert "is approved: reviewer decided 'approve as " in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,8 @@ def test_an_old_version_is_a_conflict_that_names_who_was_first(
     merge(database, clock, [("A", "GS"), ("B", "GS")])
     act(1, Action.SKIP)
     merge(database, clock, [("B", "UBER")], trusted=True)
-    for mapping, who in ((1, "ann made it pending"), (2, "an upload made it approved")):
+    first = r"ann decided 'skip' at 2026-03-02 09:00:\d\d UTC"
+    for mapping, who in ((1, f"pending: {first}"), (2, "approved: an upload or a model")):
         with pytest.raises(Conflict, match=who), database.begin() as session:
             decide(session, mapping, Verdict(Action.APPROVE, 1, "bob"), clock())
 

@@ -1,8 +1,9 @@
 """What searches find, in which order and how many, on both databases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -128,7 +129,7 @@ def everything(session: Session) -> list[StoredMapping]:
 
 
 MIDDLE = datetime(2026, 3, 9, 12, tzinfo=UTC)
-FILTERS = {
+FILTERS: dict[str, Sequence[Any]] = {
     "q": ["", "sho", "1", "store x3"],
     "status": [None, Status.PENDING, (Status.APPROVED, Status.REJECTED)],
     "target": [None, "K1"],
@@ -162,8 +163,8 @@ def combinations() -> Iterator[Filter]:
     names = list(FILTERS)
     for first, second in zip(names, [*names[2:], *names[:2]], strict=True):
         for a, b in product(FILTERS[first], FILTERS[second]):
-            yield Filter(**{first: a, second: b})  # type: ignore[arg-type]
-    yield Filter(**{name: values[1] for name, values in FILTERS.items()})  # type: ignore[arg-type]
+            yield Filter(**{first: a, second: b})
+    yield Filter(**{name: values[1] for name, values in FILTERS.items()})
 
 
 @pytest.mark.parametrize("most_tokens", [500, 1, 0])

@@ -3,14 +3,19 @@
 import random
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
 from llm_pipeline.domain.records import Action, Candidate, Recognition, State
+from llm_pipeline.domain.review import Order
 from llm_pipeline.errors import PipelineError
+from llm_pipeline.steps.lease_groups import Wish, lease_groups
 from llm_pipeline.steps.review import Verdict, decide
+from llm_pipeline.steps.settle_group import Ruling, settle_group
+from llm_pipeline.steps.undo_group import undo_group
 from llm_pipeline.store import activity, mappings, suggestions, touched
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.schema import decisions, submissions
@@ -33,7 +38,9 @@ def counted(session: Session) -> dict[str, Any]:
     return {
         "status": {row[:2]: row[2:] for row in session.execute(select(status_counts)) if row[2]},
         "target": {row[:2]: row[2:] for row in session.execute(select(target_counts)) if row[2]},
-        "groups": {g.key: (g.mappings, g.rows, g.conflicts, g.oldest_id) for g in groups},
+        "groups": {
+            g.key: (g.mappings, g.rows, g.conflicts, g.oldest_id, g.versions) for g in groups
+        },
         "value": {g.key: pytest.approx(g.value) for g in groups},
         "uncertainty": {g.key: pytest.approx(g.uncertainty) for g in groups},
     }
@@ -57,7 +64,13 @@ def recounted(session: Session) -> dict[str, Any]:
         "status": {at: tuple(counter.values()) for at, counter in status.items()},
         "target": {at: tuple(counter.values()) for at, counter in target.items()},
         "groups": {
-            k: (len(g), sum(m.rows for m in g), sum(m.conflict for m in g), g[0].id)
+            k: (
+                len(g),
+                sum(m.rows for m in g),
+                sum(m.conflict for m in g),
+                g[0].id,
+                sum(m.version for m in g),
+            )
             for k, g in groups.items()
         },
         "value": value,
@@ -90,6 +103,26 @@ def review(database: Database, clock: Clock, dice: random.Random) -> None:
         return  # not every action fits; nothing must have changed then
 
 
+def review_group(database: Database, clock: Clock, dice: random.Random) -> None:
+    who, share = dice.choice("ab"), dice.choice([0.0, 0.3])
+    clock.time += timedelta(minutes=dice.choice([0, 0, 15]))
+    with database.begin() as session:
+        held = lease_groups(session, Wish(who, dice.choice(list(Order)), 1), clock())
+    if dice.random() < 0.3:
+        submit(database, clock, dice)
+    for one in held[:1]:
+        groups = (one.group, *one.near)[: dice.randrange(1, 3)]
+        action = dice.choice([Action.APPROVE, Action.CORRECT, Action.REJECT, Action.SKIP])
+        seen = tuple(group.seen for group in groups)
+        ruling = Ruling(action, who, seen, dice.choice(KEYS), share=share)
+        try:
+            done = settle_group(database, ruling, clock)
+            if dice.random() < 0.4:
+                undo_group(database, done.id, who, "", clock)
+        except PipelineError:
+            return
+
+
 def suggest(database: Database, clock: Clock, dice: random.Random) -> None:
     with database.begin() as session:
         waiting = suggestions.waiting(session, str(clock()), 0, 10)
@@ -106,6 +139,8 @@ ACTS: tuple[Callable[[Database, Clock, random.Random], None], ...] = (
     review,
     review,
     review,
+    review_group,
+    review_group,
     suggest,
 )
 

@@ -1,0 +1,54 @@
+"""Two reviewers, one question: who is drawn for a second look, and how well answers agree."""
+
+from collections import Counter
+from collections.abc import Mapping
+from hashlib import blake2b
+from math import sqrt
+
+_Z = 1.959963984540054  # 95 % of a normal distribution lie within
+_DRAWN_FROM = 2**64
+
+
+def is_drawn(key: str, lot: int, share: float) -> bool:
+    """Whether a group gets a second reviewer; `lot` is its number by lot, so nobody can foresee it.
+
+    >>> sum(is_drawn("shop", lot, 0.2) for lot in range(1000))
+    207
+    """
+    digest = blake2b(f"{lot}:{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * _DRAWN_FROM
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share (Wilson 1927).
+
+    >>> [round(end, 3) for end in wilson(9, 10)]
+    [0.596, 0.982]
+    """
+    if not trials:
+        return 0.0, 1.0
+    share, z2 = successes / trials, _Z * _Z
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    reach = _Z * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def kappa(pairs: Mapping[tuple[str, str], int]) -> float | None:
+    """Return Cohen's kappa of counted pairs of answers (Cohen 1960), None where chance alone would
+    always agree.
+
+    >>> kappa({("a", "a"): 20, ("a", "b"): 5, ("b", "a"): 10, ("b", "b"): 15})
+    0.4
+    """
+    number = sum(pairs.values())
+    first: Counter[str] = Counter()
+    second: Counter[str] = Counter()
+    for (one, other), times in pairs.items():
+        first[one] += times
+        second[other] += times
+    # In whole numbers, so that a perfect agreement is exactly one.
+    by_chance = sum(first[answer] * second[answer] for answer in first)
+    if by_chance == number * number:
+        return None
+    agreed = number * sum(times for (one, other), times in pairs.items() if one == other)
+    return (agreed - by_chance) / (number * number - by_chance)

@@ -1,0 +1,42 @@
+"""Agreement of two reviewers."""
+
+import pytest
+
+from llm_pipeline.domain.agreement import is_drawn, kappa, wilson
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_about_the_share_that_was_asked_for_is_drawn(share: float) -> None:
+    drawn = sum(is_drawn(f"shop {n}", n, share) for n in range(5_000)) / 5_000
+    assert drawn == pytest.approx(share, abs=0.03)
+
+
+def test_whether_a_group_is_drawn_does_not_change() -> None:
+    assert len({is_drawn("shop", 7, 0.5) for _ in range(10)}) == 1
+
+
+def test_nothing_asked_is_nothing_known() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_an_interval_holds_the_share_and_narrows() -> None:
+    for trials in (10, 100, 1000):
+        low, high = wilson(trials // 2, trials)
+        assert low < 0.5 < high
+    assert high - low < 0.07
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ({}, None),
+        ({("a", "a"): 9}, None),
+        ({("a", "a"): 5, ("b", "b"): 5}, 1.0),
+        ({("a", "b"): 5, ("b", "a"): 5}, -1.0),
+        ({("a", "a"): 25, ("a", "b"): 25, ("b", "a"): 25, ("b", "b"): 25}, 0.0),
+    ],
+)
+def test_kappa_is_agreement_beyond_chance(
+    pairs: dict[tuple[str, str], int], expected: float | None
+) -> None:
+    assert kappa(pairs) == expected
