@@ -109,8 +109,8 @@ def _reserve(session: Session, rows: int) -> int:
         return session.scalar(text("SELECT coalesce(max(id), 0) FROM mappings")) or 0
     sequence = "pg_get_serial_sequence('mappings', 'id')"
     first = session.scalar(text(f"SELECT nextval({sequence})")) or 1
-    session.execute(text(f"SELECT setval({sequence}, :last)"), {"last": first + rows})
-    return first
+    session.execute(text(f"SELECT setval({sequence}, :last)"), {"last": first + rows - 1})
+    return first - 1
 
 
 def _run(session: Session, statement: str, part: Slice, act: Act, **more: int) -> int:
