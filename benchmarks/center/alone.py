@@ -1,0 +1,41 @@
+"""A call in a process of its own: its result, its seconds without start-up, its peak memory."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Generic, ParamSpec, TypeVar
+
+from measuring import timed
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Alone(Generic[T]):
+    """What a call gave and cost; megabytes are the peak of its whole process."""
+
+    result: T
+    seconds: float
+    megabytes: float
+
+
+def alone(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Alone[T]:
+    """Run a call in a new interpreter that has imported nothing before."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_measured, call, *args, **kwargs).result()
+
+
+def _measured(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Alone[T]:
+    result, seconds = timed(lambda: call(*args, **kwargs))
+    return Alone(result, seconds, _peak_megabytes())
+
+
+def _peak_megabytes() -> float:
+    # ru_maxrss counts what the process was before it became this one.
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("/proc/self/status has no VmHWM; Linux is needed to measure memory")

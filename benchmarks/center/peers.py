@@ -1,0 +1,112 @@
+"""The peers of an upload: what is already clean, put into the same table by the database's own tool.
+
+The rows are those that our upload made of a file, in the file's order and numbered in it.
+"""
+
+import csv
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import psycopg
+from center.stores import Stores, psql, run_alone
+from measuring import timed
+from sqlalchemy import make_url
+
+from llm_pipeline.config import Settings
+from llm_pipeline.errors import InvalidInput
+
+# The settings of our own connections; the tool's are slower.
+PRAGMAS = "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;"
+IN_ORDER = """
+    SELECT row_number() OVER (ORDER BY first_row) AS id, {rest}
+    FROM mappings JOIN (
+        SELECT mapping_id, min(row) AS first_row FROM submissions
+        WHERE upload_id = {upload} GROUP BY mapping_id) AS firsts ON mapping_id = mappings.id
+    ORDER BY first_row"""
+
+
+def clean_rows(settings: Settings, upload: int, path: Path) -> int:
+    """Write the mappings that an upload made to a CSV file; return how many there are."""
+    if settings.database_url:
+        return _clean_postgresql(settings.database_url, upload, path)
+    with sqlite3.connect(settings.path("store.db")) as store, path.open("w", newline="") as file:
+        names = [row[1] for row in store.execute("PRAGMA table_info(mappings)")]
+        rows = store.execute(_in_order(names, upload))
+        csv.writer(file).writerows(rows)
+        return int(store.execute("SELECT count(*) FROM mappings").fetchone()[0])
+
+
+def _clean_postgresql(url: str, upload: int, path: Path) -> int:
+    with psycopg.connect(_plain(url)) as store, path.open("wb") as file:
+        names = [
+            row[0]
+            for row in store.execute(
+                "SELECT column_name FROM information_schema.columns "
+                "WHERE table_name = 'mappings' AND table_schema = 'public' "
+                "ORDER BY ordinal_position"
+            )
+        ]
+        with store.cursor() as cursor:
+            with cursor.copy(f"COPY ({_in_order(names, upload)}) TO STDOUT (FORMAT csv)") as copy:
+                for block in copy:
+                    file.write(block)
+            return cursor.rowcount
+
+
+def _in_order(names: list[str], upload: int) -> str:
+    rest = ", ".join(f'mappings."{name}"' for name in names if name != "id")
+    return IN_ORDER.format(rest=rest, upload=upload)
+
+
+def load(stores: Stores, name: str, path: Path) -> float:
+    """Load clean rows into the table of a fresh store; return the seconds."""
+    settings = stores.fresh(name)
+    if settings.database_url:
+        return _copy(settings.database_url, path)
+    return _import(settings.path("store.db"), path)
+
+
+def _import(database: Path, path: Path) -> float:
+    tool = shutil.which("sqlite3")
+    if tool is None:
+        raise InvalidInput("there is no command sqlite3 to measure beside; install it")
+    drop = "; ".join(_in_the_way(database))
+    script = f"{PRAGMAS}\n{drop};\n.import --csv '{path}' mappings\n"
+    return timed(
+        lambda: subprocess.run([tool, "-bail", database], input=script, text=True, check=True)
+    )[1]
+
+
+def _in_the_way(database: Path) -> list[str]:
+    """What must not slow the peer: triggers, and indexes of rows with a value where ours have NULL.
+
+    `.import` knows no NULL: with an empty string instead all rows would be in such an index.
+    """
+    with sqlite3.connect(database) as store:
+        kept = store.execute(
+            "SELECT type, name FROM sqlite_master WHERE tbl_name = 'mappings' AND "
+            "(type = 'trigger' OR type = 'index' AND sql LIKE '%WHERE%IS NOT NULL%')"
+        )
+        return [f"DROP {kind} {name}" for kind, name in kept]
+
+
+def _copy(url: str, path: Path) -> float:
+    # Ours checks no foreign keys that the peer does not: both keep the table as migrated.
+    run_alone(url, "ALTER TABLE mappings DISABLE TRIGGER USER", _upload_of(path))
+    command = f"\\copy mappings FROM '{path}' (FORMAT csv)"
+    return timed(lambda: subprocess.run([psql(), _plain(url), "-qc", command], check=True))[1]
+
+
+def _upload_of(_path: Path) -> str:
+    """The upload that the rows name must be there, or their foreign key refuses them."""
+    return (
+        "INSERT INTO uploads (filename, path, sha256, bytes, lands_as, columns, encoding, status,"
+        " actor, created_at, updated_at) VALUES ('', '', '', 0, 'pending', '{}', '', 'finished',"
+        " '', now(), now())"
+    )
+
+
+def _plain(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

