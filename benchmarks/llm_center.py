@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from center import loading
+from center import finding, following, loading, searching
 from center.loading import Run
 from center.results import HEAD, Results
 from center.stores import stores
@@ -19,6 +19,11 @@ from center.stores import stores
 PARTS: dict[str, Callable[[Run], None]] = {
     "upload": loading.upload,
     "append": loading.append,
+    "search": searching.search,
+    "counts": searching.counts,
+    "recall": finding.recall,
+    "pages": searching.pages,
+    "events": following.events,
 }
 
 

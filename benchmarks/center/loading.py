@@ -9,7 +9,6 @@ from center.alone import Alone, alone
 from center.descriptors import Made, write, write_labelled
 from center.results import Goal, Results
 from center.stores import ACTOR, Stores, opened, run_alone
-
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Status
 from llm_pipeline.steps.ingest import Job, ingest_file

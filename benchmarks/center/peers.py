@@ -1,4 +1,4 @@
-"""The peers of an upload: what is already clean, put into the same table by the database's own tool.
+"""The peers of an upload: clean rows into the same table by the tool of the database itself.
 
 The rows are those that our upload made of a file, in the file's order and numbered in it.
 """
@@ -10,10 +10,10 @@ import subprocess
 from pathlib import Path
 
 import psycopg
-from center.stores import Stores, psql, run_alone
 from measuring import timed
 from sqlalchemy import make_url
 
+from center.stores import Stores, psql, run_alone
 from llm_pipeline.config import Settings
 from llm_pipeline.errors import InvalidInput
 

