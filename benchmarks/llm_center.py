@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from center import finding, following, loading, searching
+from center import deciding, finding, following, loading, searching
 from center.loading import Run
 from center.results import HEAD, Results
 from center.stores import stores
@@ -23,6 +23,9 @@ PARTS: dict[str, Callable[[Run], None]] = {
     "counts": searching.counts,
     "recall": finding.recall,
     "pages": searching.pages,
+    "analytics": searching.analytics,
+    "plans": deciding.plans,
+    "decisions": deciding.decisions,
     "events": following.events,
 }
 

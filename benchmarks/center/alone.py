@@ -1,8 +1,10 @@
 """A call in a process of its own: its result, its seconds without start-up, its peak memory."""
 
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Generic, ParamSpec, TypeVar
@@ -24,12 +26,19 @@ class Alone(Generic[T]):
 
 def alone(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Alone[T]:
     """Run a call in a new interpreter that has imported nothing before."""
+    with beside(call, *args, **kwargs) as future:
+        return future.result()
+
+
+@contextmanager
+def beside(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Iterator[Future[Alone[T]]]:
+    """Run a call in a new interpreter while a block does something else."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_measured, call, *args, **kwargs).result()
+        yield pool.submit(_measured, partial(call, *args, **kwargs))
 
 
-def _measured(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Alone[T]:
-    result, seconds = timed(lambda: call(*args, **kwargs))
+def _measured(call: Callable[[], T]) -> Alone[T]:
+    result, seconds = timed(call)
     return Alone(result, seconds, _peak_megabytes())
 
 

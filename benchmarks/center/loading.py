@@ -8,7 +8,7 @@ from center import peers
 from center.alone import Alone, alone
 from center.descriptors import Made, write, write_labelled
 from center.results import Goal, Results
-from center.stores import ACTOR, Stores, opened, run_alone
+from center.stores import ACTOR, Stores, newest_schema, opened, run_alone
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Status
 from llm_pipeline.steps.ingest import Job, ingest_file
@@ -80,18 +80,15 @@ def upload(run: Run) -> None:
 
 def append(run: Run) -> None:
     """10,000 rows into the prepared store beside the same into empty ones."""
-    settings = prepared(run)
+    prepared(run)
     at_rows, at_zero = [], []
-    for number in range(REPEATED):
-        # A file of its own each time: the same content twice adds nothing.
-        seed = _uploads(settings) + 1_000
-        path = run.file(f"append_{seed}.csv")
-        write(path, APPENDED, seed)
-        at_rows.append(alone(ingested, settings, path).seconds)
-        at_zero.append(alone(ingested, run.stores.fresh(f"empty_{number}"), path).seconds)
-        run.stores.drop(f"empty_{number}")
-        path.unlink()
-        path.with_suffix(".json").unlink()
+    with run.stores.copied(run.name, "appended") as settings:
+        for number in range(REPEATED):
+            path = run.file(f"append_{number}.csv")
+            write(path, APPENDED, SEED + 10 + number)
+            at_rows.append(alone(ingested, settings, path).seconds)
+            at_zero.append(alone(ingested, run.stores.fresh("empty"), path).seconds)
+    run.stores.drop("empty")
     own, peer = median(at_rows), median(at_zero)
     run.results.add(
         "append 10,000 rows, s",
@@ -104,7 +101,7 @@ def append(run: Run) -> None:
 
 def prepared(run: Run) -> Settings:
     """Return the store of a size, loaded at first use: a tenth more rows are approved labels."""
-    if run.stores.noted(run.name) is None:
+    if run.stores.noted(run.name).get("schema") != newest_schema():
         _load(run)
         _complete(run)
     return run.stores.settings(run.name)
@@ -129,9 +126,4 @@ def _complete(run: Run) -> None:
     if settings.database_url:
         # What autovacuum would have done a minute later.
         run_alone(settings.database_url, "VACUUM ANALYZE")
-    run.stores.note(run.name, rows=run.rows)
-
-
-def _uploads(settings: Settings) -> int:
-    with opened(settings) as database, database.read() as session:
-        return session.connection().exec_driver_sql("SELECT count(*) FROM uploads").scalar_one()
+    run.stores.note(run.name, rows=run.rows, schema=newest_schema())

@@ -57,7 +57,8 @@ def _sampled(session: Session, dice: random.Random) -> list[str]:
 
 
 def _search(kind: str, texts: list[str], dice: random.Random) -> Search:
-    words, numbers = [], []
+    words: list[str] = []
+    numbers: list[str] = []
     while len(words) < 2 or not numbers:
         chosen = dice.choice(texts).split()
         words = [word for word in chosen if word.isalpha() and len(word) > 3]

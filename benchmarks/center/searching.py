@@ -18,7 +18,8 @@ SEED = 17
 ASKED = 200
 PAGE = 10_000
 REPEATED = 100
-SMALLER = 1_000_000
+SMALL, SMALLER = 100_000, 1_000_000
+ANALYTICS = "/api/llm-center/analytics"
 
 
 def search(run: Run) -> None:
@@ -72,6 +73,27 @@ def pages(run: Run) -> None:
         percentile(far_ms, 50) / percentile(near_ms, 50),
         Goal("at most", 1.5, " x"),
     )
+
+
+def analytics(run: Run) -> None:
+    """The page of counts and trends beside the same over 100,000 rows."""
+    own = _analytics(prepared(run))
+    peer = own if run.rows == SMALL else _analytics(prepared(run.sized(SMALL)))
+    run.results.add(
+        "analytics beside 100,000 rows, p50",
+        spread(own),
+        f"at {SMALL:,} rows {spread(peer)}",
+        percentile(own, 50) / percentile(peer, 50),
+        Goal("at most", 1.2, " x"),
+    )
+    worst = percentile(own, 95)
+    run.results.add("analytics, p95 ms", spread(own), "", worst, Goal("at most", 10, " ms"))
+
+
+def _analytics(settings: Settings) -> list[float]:
+    with serving(settings) as address, client(address) as http:
+        taken = [milliseconds(lambda: http.get(ANALYTICS)) for _ in range(REPEATED + 10)]
+    return taken[10:]
 
 
 def _asked(settings: Settings, limit: int) -> list[float]:

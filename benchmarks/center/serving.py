@@ -22,6 +22,13 @@ START_SECONDS = 1_200
 @contextmanager
 def serving(settings: Settings) -> Iterator[str]:
     """Run the API over a store and yield its address."""
+    with started(settings) as (address, _process):
+        yield address
+
+
+@contextmanager
+def started(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the API over a store and yield its address and its process, which may be killed."""
     port = _free_port()
     named = {
         "LLM_PIPELINE_HOME": str(settings.home),
@@ -31,7 +38,7 @@ def serving(settings: Settings) -> Iterator[str]:
     process = subprocess.Popen([sys.executable, "-m", "llm_pipeline.api"], env=os.environ | named)
     try:
         _wait(process, f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
         process.wait()

@@ -15,8 +15,7 @@ from center.descriptors import catalogue
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Role
 from llm_pipeline.steps.load import load_targets
-from llm_pipeline.store import credentials
-from llm_pipeline.store.engine import Database, migrate, open_engine
+from llm_pipeline.store import credentials, engine
 from llm_pipeline.wiring import now
 
 Kind = Literal["sqlite", "postgresql"]
@@ -47,14 +46,13 @@ class Stores:
         settings.path().mkdir(parents=True)
         if self.server:
             run_alone(self.server, f"CREATE DATABASE {name}")
-        engine = open_engine(settings.store_url)
-        migrate(engine)
-        with Database(engine).begin() as session:
-            load_targets(session, catalogue(), ACTOR, now())
-            for user in PEOPLE:
-                identity = credentials.Identity(user, Role.ADMIN)
-                credentials.add(session, "token", token(user), identity, now())
-        engine.dispose()
+        with opened(settings) as database:
+            engine.migrate(database.engine)
+            with database.begin() as session:
+                load_targets(session, catalogue(), ACTOR, now())
+                for user in PEOPLE:
+                    identity = credentials.Identity(user, Role.ADMIN)
+                    credentials.add(session, "token", token(user), identity, now())
         return settings
 
     def drop(self, name: str) -> None:
@@ -62,17 +60,38 @@ class Stores:
         if self.server:
             run_alone(self.server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    @contextmanager
+    def copied(self, name: str, copy: str) -> Iterator[Settings]:
+        """A copy of a store, to be changed, for as long as a block needs it."""
+        self.drop(copy)
+        source, settings = self.settings(name), self.settings(copy)
+        settings.path().mkdir(parents=True)
+        if self.server:
+            run_alone(self.server, f"CREATE DATABASE {copy} TEMPLATE {name}")
+        else:
+            shutil.copy(source.path("store.db"), settings.path("store.db"))
+        try:
+            yield settings
+        finally:
+            self.drop(copy)
+
     def note(self, name: str, **facts: Any) -> None:
         """Say that a store is complete, and what is worth knowing about it."""
         self._notes(name).write_text(json.dumps(facts))
 
-    def noted(self, name: str) -> dict[str, Any] | None:
-        """Return what was noted of a complete store, None where there is none."""
+    def noted(self, name: str) -> dict[str, Any]:
+        """Return what was noted of a complete store, nothing where there is none."""
         notes = self._notes(name)
-        return json.loads(notes.read_text()) if notes.exists() else None
+        return dict(json.loads(notes.read_text())) if notes.exists() else {}
 
     def _notes(self, name: str) -> Path:
         return self.home / self.kind / name / "complete.json"
+
+
+def newest_schema() -> str:
+    """Return which migration is the last: a store prepared before it is prepared again."""
+    folder = Path(engine.__file__).parent / "migrations" / "versions"
+    return max(path.stem for path in folder.glob("[0-9]*.py"))
 
 
 def token(user: str) -> str:
@@ -80,13 +99,13 @@ def token(user: str) -> str:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
+def opened(settings: Settings) -> Iterator[engine.Database]:
     """A store of this process."""
-    engine = open_engine(settings.store_url)
+    own = engine.open_engine(settings.store_url)
     try:
-        yield Database(engine)
+        yield engine.Database(own)
     finally:
-        engine.dispose()
+        own.dispose()
 
 
 @contextmanager
@@ -123,8 +142,8 @@ def psql() -> str:
 
 def run_alone(url: str, *statements: str) -> None:
     """Run statements that no transaction may hold."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
         for statement in statements:
             connection.execute(text(statement))
-    engine.dispose()
+    server.dispose()
