@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from center import deciding, finding, following, loading, searching
+from center import deciding, finding, following, loading, searching, sizes
 from center.loading import Run
 from center.results import HEAD, Results
 from center.stores import stores
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[Run], None]] = {
     "upload": loading.upload,
     "append": loading.append,
     "search": searching.search,
+    "size": sizes.index_size,
     "counts": searching.counts,
     "recall": finding.recall,
     "pages": searching.pages,

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from threading import Event as Flag
 from threading import Thread, Timer
@@ -11,7 +10,7 @@ from llm_pipeline.store import log
 from llm_pipeline.store.engine import Database
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
-WRITERS, EACH = 4, 100
+WRITERS, EACH = 4, 500
 
 
 def _event(name: str = "1") -> ModelRefused:
@@ -56,31 +55,35 @@ def test_events_are_read_as_they_were_written(database: Database) -> None:
         assert log.read_since(session, 2) == []
 
 
-def test_a_reader_misses_nothing_while_four_write(database: Database) -> None:
+def _follow(database: Database, over: Flag, seen: list[log.LoggedEvent]) -> None:
+    """Collect events until one more look after the last writer is done."""
+    last = False
+    while not last:
+        last = over.is_set()
+        log.wait(database.engine, seen[-1].offset if seen else 0, timeout=0.05)
+        with database.read() as session:
+            while new := log.read_since(session, seen[-1].offset if seen else 0):
+                seen.extend(new)
+
+
+def test_two_readers_miss_nothing_and_see_nothing_twice_while_four_write(
+    database: Database,
+) -> None:
     over = Flag()
-    seen: list[log.LoggedEvent] = []
-
-    def follow() -> Iterator[None]:
-        while True:
-            last = over.is_set()
-            log.wait(database.engine, seen[-1].offset if seen else 0, timeout=0.05)
-            with database.read() as session:
-                seen.extend(log.read_since(session, seen[-1].offset if seen else 0))
-            if last:
-                return
-            yield
-
-    reader = Thread(target=lambda: list(follow()))
+    both: tuple[list[log.LoggedEvent], list[log.LoggedEvent]] = ([], [])
+    readers = [Thread(target=_follow, args=(database, over, seen)) for seen in both]
     writers = [Thread(target=_write, args=(database, writer)) for writer in range(WRITERS)]
-    for thread in (reader, *writers):
+    for thread in (*readers, *writers):
         thread.start()
     for thread in writers:
         thread.join()
     over.set()
-    reader.join()
-    wanted = {f"{writer}-{number}" for writer in range(WRITERS) for number in range(EACH)}
-    assert [event.offset for event in seen] == list(range(1, WRITERS * EACH + 1))
-    assert {event.payload["version"] for event in seen} == wanted
+    for thread in readers:
+        thread.join()
+    wanted = sorted(f"{writer}-{number}" for writer in range(WRITERS) for number in range(EACH))
+    for seen in both:
+        assert [event.offset for event in seen] == list(range(1, WRITERS * EACH + 1))
+        assert sorted(event.payload["version"] for event in seen) == wanted
 
 
 def test_waiting_ends_with_the_next_event(database: Database) -> None:
