@@ -51,7 +51,7 @@ class Stores:
             with database.begin() as session:
                 load_targets(session, catalogue(), ACTOR, now())
                 for user in PEOPLE:
-                    identity = credentials.Identity(user, Role.ADMIN)
+                    identity = credentials.Identity(user, Role.REVIEWER)
                     credentials.add(session, "token", token(user), identity, now())
         return settings
 
