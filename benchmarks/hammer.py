@@ -20,7 +20,7 @@ import httpx
 from center.alone import alone
 from center.descriptors import write
 from center.loading import SEED, Run, ingested
-from center.queue_log import Deeds, held_by_two, wrong_in_store
+from center.queue_log import Deeds, Held, done_though_held, held_by_two, wrong_in_store
 from center.results import HEAD, Goal, Results
 from center.serving import MAPPINGS, client, serving
 from center.stores import PEOPLE, stores
@@ -62,7 +62,11 @@ def hammer(run: Run, seconds: float) -> None:
         ]
         for one in working:
             one.result()
-    wrong = {"held by two": held_by_two(everybody), **wrong_in_store(settings, everybody)}
+    wrong = {
+        "held by two": held_by_two(everybody),
+        "decided though another held it": done_though_held(everybody),
+        **wrong_in_store(settings, everybody),
+    }
     done = sum(sum(deeds.decided.values()) for deeds in everybody)
     refused = sum(deeds.refused for deeds in everybody)
     for what, number in wrong.items():
@@ -110,7 +114,7 @@ def reviewer_turn(http: httpx.Client, deeds: Deeds, dice: random.Random) -> None
 
 def script_turn(http: httpx.Client, deeds: Deeds, dice: random.Random) -> None:
     """Decide what is in the list, whoever holds it."""
-    listed = {"order": dice.choice(ORDERS), "limit": 3}
+    listed: dict[str, str | int] = {"order": dice.choice(ORDERS), "limit": 3}
     groups = http.get(QUEUE, params=listed).raise_for_status().json()["items"]
     for group in groups:
         if dice.random() < 0.7:
@@ -127,10 +131,12 @@ def _decide_group(
     if action == "approve":
         body["target"] = "C0007"
     # Whatever comes of it: from now on nobody may rely on this lease.
-    deeds.ended[group["key"]].append(time.time())
+    since = time.time()
+    deeds.ended[group["key"]].append(since)
     answer = http.post(f"{QUEUE}/decide", json=body)
     if not _counted(deeds, action, answer):
         return
+    deeds.done.append(Held(group["key"], deeds.who, since, time.time()))
     if dice.random() < 0.1:
         undo = {"action": "undo", "decision": answer.json()["id"]}
         _counted(deeds, "undo", http.post(f"{QUEUE}/decide", json=undo))
@@ -147,9 +153,12 @@ def _counted(deeds: Deeds, action: str, answer: httpx.Response) -> bool:
 
 def _decide_text(http: httpx.Client, deeds: Deeds, mapping: int, dice: random.Random) -> None:
     place = f"{MAPPINGS}/{mapping}"
-    version = http.get(place).raise_for_status().json()["version"]
+    stored = http.get(place).raise_for_status().json()
+    if stored["status"] != "pending":
+        deeds.refused += 1
+        return
     action = dice.choice(("approve", "reject"))
-    body: dict[str, Any] = {"action": action, "version": version}
+    body: dict[str, Any] = {"action": action, "version": stored["version"]}
     if action == "approve":
         body["target"] = "C0007"
     answer = http.post(f"{place}/decision", json=body)

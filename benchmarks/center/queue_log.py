@@ -25,11 +25,16 @@ class Held:
 
 @dataclass(slots=True)
 class Deeds:
-    """What one person did; `held` has the leases that began, `ended` when a group was let go."""
+    """What one person did.
+
+    `leases` are keys with when they began and expire, `ended` says when a group was let go, `done`
+    from when to when a decision about a group took that was not refused.
+    """
 
     who: str
     leases: list[tuple[str, float, float]] = field(default_factory=list)
     ended: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    done: list[Held] = field(default_factory=list)
     decided: Counter[str] = field(default_factory=Counter)
     refused: int = 0
 
@@ -57,6 +62,20 @@ def held_by_two(everybody: list[Deeds]) -> int:
             for later in ordered[place + 1 :]
         )
     return wrong
+
+
+def done_though_held(everybody: list[Deeds]) -> int:
+    """Count decisions about a group that somebody else held all the while."""
+    held: dict[str, list[Held]] = defaultdict(list)
+    for deeds in everybody:
+        for one in deeds.held():
+            held[one.key].append(one)
+    return sum(
+        one.who != done.who and one.since <= done.since and done.until <= one.until
+        for deeds in everybody
+        for done in deeds.done
+        for one in held[done.key]
+    )
 
 
 def wrong_in_store(settings: Settings, everybody: list[Deeds]) -> dict[str, int]:

@@ -35,7 +35,9 @@ def started(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]
         "LLM_PIPELINE_DATABASE_URL": settings.database_url,
         "LLM_PIPELINE_API_PORT": str(port),
     }
-    process = subprocess.Popen([sys.executable, "-m", "llm_pipeline.api"], env=os.environ | named)
+    # -P: the package of this process, not one that lies in the current folder.
+    command = [sys.executable, "-P", "-m", "llm_pipeline.api"]
+    process = subprocess.Popen(command, env=os.environ | named)
     try:
         _wait(process, f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}", process
