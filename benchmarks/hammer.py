@@ -27,7 +27,9 @@ from center.stores import PEOPLE, stores
 
 QUEUE = "/api/llm-center/queue"
 STORE = "hammered"
-ORDERS = ("value", "uncertain", "oldest", "random")
+# Mostly in the same order, so that all want the same groups.
+ORDERS = ("value", "value", "value", "uncertain", "oldest", "random")
+THINKS_SECONDS = 0.1
 # Long enough, and over before its decision comes.
 MINUTES = (5.0, 0.0002)
 
@@ -104,6 +106,7 @@ def reviewer_turn(http: httpx.Client, deeds: Deeds, dice: random.Random) -> None
         expires = datetime.fromisoformat(group["lease"]["expires_at"]).timestamp()
         deeds.leases.append((group["key"], since, expires))
     for group in held:
+        time.sleep(dice.random() * THINKS_SECONDS)
         if dice.random() < 0.9:
             _decide_group(http, deeds, group, dice)
         else:
