@@ -13,17 +13,19 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A bound for a ratio or a number."""
+    """A bound for a ratio or a number, meant for stores of so many rows or more."""
 
     side: str  # "at most" or "at least"
     bound: float
     unit: str = ""
+    from_rows: int = 0
 
     def met(self, value: float) -> bool:
         return value <= self.bound if self.side == "at most" else value >= self.bound
 
     def __str__(self) -> str:
-        return f"{self.side} {self.bound:g}{self.unit}"
+        meant = f" from {self.from_rows:,} rows" if self.from_rows else ""
+        return f"{self.side} {self.bound:g}{self.unit}{meant}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Results:
     def add(self, what: str, ours: str, peer: str, value: float, goal: Goal | None = None) -> None:
         """Print a line and keep it; `value` is shown with the goal's unit."""
         shown = f"{value:,.3g}{goal.unit if goal else ''}"
-        met = goal.met(value) if goal else None
+        met = goal.met(value) if goal and self._rows >= goal.from_rows else None
         bound = str(goal) if goal else ""
         today = date.today().isoformat()
         line = Line(what, self._database, self._rows, ours, peer, shown, bound, met, value, today)

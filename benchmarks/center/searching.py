@@ -1,6 +1,7 @@
 """Searches through the API beside LIKE and count(*) of the same, pages, and the index's size."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 from measuring import timed
@@ -17,16 +18,17 @@ from llm_pipeline.store.engine import Session
 SEED = 17
 ASKED = 200
 PAGE = 10_000
+CAP = 10_000
 REPEATED = 100
-SMALL, SMALLER = 100_000, 1_000_000
+SMALL, SMALLER, LARGE = 100_000, 1_000_000, 5_000_000
 ANALYTICS = "/api/llm-center/analytics"
 
 
 def search(run: Run) -> None:
     """Page 1 of varied searches, with its total, beside LIKE over the same column."""
     settings = prepared(run)
-    own = _asked(settings, limit=50)
-    peer = _scanned(settings, "id, text, normalized, status, target_id, rows, created_at", 50)
+    own, _ = _asked(settings, limit=50)
+    peer, _ = _scanned(settings, "id, text, normalized, status, target_id, rows, created_at", 50)
     worst = percentile(own, 95)
     run.results.add("search, p95 ms", spread(own), "", worst, Goal("at most", 50, " ms"))
     run.results.add(
@@ -34,7 +36,7 @@ def search(run: Run) -> None:
         spread(own),
         f"`LIKE` {spread(peer)}",
         percentile(peer, 95) / worst,
-        Goal("at least", 100, " x"),
+        Goal("at least", 100, " x", LARGE),
     )
     smaller = run.results.earlier("search, p95 ms", SMALLER)
     if run.rows > SMALLER and smaller is not None:
@@ -45,13 +47,16 @@ def search(run: Run) -> None:
 def counts(run: Run) -> None:
     """One row and the total of each search beside count(*) of the same."""
     settings = prepared(run)
-    own, peer = _asked(settings, limit=1), _scanned(settings, "count(*)", None)
+    own, pages = _asked(settings, limit=1)
+    peer, scans = _scanned(settings, "count(*)", None)
+    counted = [(page, rows[0][0]) for page, rows in zip(pages, scans, strict=True) if rows[0][0]]
+    same = sum(page["total"] == min(number, CAP) for page, number in counted)
     run.results.add(
         "exact or capped count, p95",
-        spread(own),
+        f"{spread(own)} ({same} of the {len(counted)} totals of what LIKE finds are the same)",
         f"`count(*)` {spread(peer)}",
         percentile(peer, 95) / percentile(own, 95),
-        Goal("at least", 20, " x"),
+        Goal("at least", 20, " x", LARGE),
     )
 
 
@@ -64,8 +69,8 @@ def pages(run: Run) -> None:
         far = first | {"cursor": _cursor(http, size * (PAGE - 1))}
         near_ms, far_ms = [], []
         for _ in range(REPEATED):
-            near_ms.append(_page(http, first))
-            far_ms.append(_page(http, far))
+            near_ms.append(milliseconds(lambda: http.get(MAPPINGS, params=first)))
+            far_ms.append(milliseconds(lambda: http.get(MAPPINGS, params=far)))
     run.results.add(
         f"page {PAGE:,} of {size}, p50",
         spread(far_ms),
@@ -96,18 +101,20 @@ def _analytics(settings: Settings) -> list[float]:
     return taken[10:]
 
 
-def _asked(settings: Settings, limit: int) -> list[float]:
+def _asked(settings: Settings, limit: int) -> tuple[list[float], list[dict[str, Any]]]:
+    """Return milliseconds and answers of the same searches in the same order."""
     with opened(settings) as database, database.read() as session:
         asked = searches(session, ASKED, SEED)
         warm = searches(session, 16, SEED + 1)
     with serving(settings) as address, client(address) as http:
         for one in warm:
             _page(http, one.params(limit))
-        return [_page(http, one.params(limit)) for one in asked]
+        done = [timed(lambda one=one: _page(http, one.params(limit))) for one in asked]  # type: ignore[misc]
+    return [1000 * seconds for _, seconds in done], [page for page, _ in done]
 
 
-def _page(http: httpx.Client, params: Mapping[str, str | int]) -> float:
-    return milliseconds(lambda: http.get(MAPPINGS, params=params))
+def _page(http: httpx.Client, params: Mapping[str, str | int]) -> dict[str, Any]:
+    return dict(http.get(MAPPINGS, params=params).raise_for_status().json())
 
 
 def _cursor(http: httpx.Client, after: int) -> str:
@@ -116,25 +123,26 @@ def _cursor(http: httpx.Client, after: int) -> str:
     while after:
         step = min(1000, after)
         params = {"limit": step} | ({"cursor": cursor} if cursor else {})
-        cursor = http.get(MAPPINGS, params=params).raise_for_status().json()["next_cursor"]
+        cursor = _page(http, params)["next_cursor"]
         after -= step
     if cursor is None:
         raise RuntimeError("the list has no such page")
     return cursor
 
 
-def _scanned(settings: Settings, columns: str, limit: int | None) -> list[float]:
+def _scanned(
+    settings: Settings, columns: str, limit: int | None
+) -> tuple[list[float], list[list[Any]]]:
+    """Return milliseconds and rows of the same searches without an index."""
     with opened(settings) as database, database.read() as session:
         asked = searches(session, ASKED, SEED)
         for one in searches(session, 2, SEED + 1):
             _scan(session, one, columns, limit)
-        return [
-            1000 * timed(lambda one=one: _scan(session, one, columns, limit))[1]  # type: ignore[misc]
-            for one in asked
-        ]
+        done = [timed(lambda one=one: _scan(session, one, columns, limit)) for one in asked]  # type: ignore[misc]
+    return [1000 * seconds for _, seconds in done], [rows for rows, _ in done]
 
 
-def _scan(session: Session, asked: Search, columns: str, limit: int | None) -> list[object]:
+def _scan(session: Session, asked: Search, columns: str, limit: int | None) -> list[Any]:
     """What one would write without a search index: every word somewhere in the text."""
     conditions = [f"normalized LIKE :word_{number}" for number in range(len(asked.q.split()))]
     conditions += [FILTERED[name] for name in asked.filters]
