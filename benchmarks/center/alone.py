@@ -17,11 +17,12 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True)
 class Alone(Generic[T]):
-    """What a call gave and cost; megabytes are the peak of its whole process."""
+    """What a call gave and cost: the peak of its whole process, and what that held before it."""
 
     result: T
     seconds: float
     megabytes: float
+    megabytes_before: float
 
 
 def alone(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Alone[T]:
@@ -38,13 +39,14 @@ def beside(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Iterator[
 
 
 def _measured(call: Callable[[], T]) -> Alone[T]:
+    before = _megabytes("VmRSS")
     result, seconds = timed(call)
-    return Alone(result, seconds, _peak_megabytes())
+    return Alone(result, seconds, _megabytes("VmHWM"), before)
 
 
-def _peak_megabytes() -> float:
+def _megabytes(name: str) -> float:
     # ru_maxrss counts what the process was before it became this one.
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("/proc/self/status has no VmHWM; Linux is needed to measure memory")
+    raise RuntimeError(f"/proc/self/status has no {name}; Linux is needed to measure memory")

@@ -68,7 +68,7 @@ def upload(run: Run) -> None:
     )
     run.results.add(
         "upload, peak memory",
-        f"{done.megabytes:,.0f} MB",
+        f"{done.megabytes:,.0f} MB, {done.megabytes_before:,.0f} MB of them before it began",
         "",
         done.megabytes,
         Goal("at most", MOST_MEGABYTES, " MB"),

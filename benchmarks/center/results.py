@@ -1,6 +1,7 @@
 """Results as they come: a line of the table each, kept in a file that later runs add to."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -42,6 +43,7 @@ class Line:
     met: bool | None
     raw: float
     day: str
+    load: float  # what else the machine did, as its load average
 
     def __str__(self) -> str:
         verdict = {True: "met", False: "**not met**", None: ""}[self.met]
@@ -63,8 +65,8 @@ class Results:
         shown = f"{value:,.3g}{goal.unit if goal else ''}"
         met = goal.met(value) if goal and self._rows >= goal.from_rows else None
         bound = str(goal) if goal else ""
-        today = date.today().isoformat()
-        line = Line(what, self._database, self._rows, ours, peer, shown, bound, met, value, today)
+        made = (what, self._database, self._rows, ours, peer, shown, bound, met, value)
+        line = Line(*made, date.today().isoformat(), os.getloadavg()[0])
         with self._kept.open("a") as file:
             file.write(json.dumps(asdict(line)) + "\n")
         self._table.write_text("\n".join([HEAD, *map(str, self._newest())]) + "\n")
