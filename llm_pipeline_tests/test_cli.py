@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from llm_pipeline import cli
+from llm_pipeline.errors import SetupError
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.factories import TARGETS, labelled, write_csv
 
@@ -200,3 +202,16 @@ def test_a_wrong_setting_is_named(
         cli.main()
     assert ended.value.code == 9
     assert "LLM_PIPELINE_API_PORT" in capsys.readouterr().err
+
+
+def test_the_search_index_is_checked_and_made_anew(run: Run, parts: Parts, tmp_path: Path) -> None:
+    texts = write_csv(tmp_path / "texts.csv", ("text",), [["BLUE BOTTLE"], ["CITY TAXI"]])
+    run("ingest", texts)
+    assert "is true: 2 mappings" in run("search", "check").output
+    with parts.begin() as session:
+        session.execute(text("INSERT INTO search (search) VALUES ('delete-all')"))
+    broken = run("search", "check")
+    assert isinstance(broken.exception, SetupError)
+    assert "run `llm-pipeline search rebuild`" in str(broken.exception)
+    assert "made anew" in run("search", "rebuild").output
+    assert run("search", "check").exit_code == 0

@@ -55,7 +55,7 @@ def _in_parts(
     counts = span.after is None
     found: set[int] = set()
     for part in _parts(deadline, widest, widest.tokens):
-        limit = cap + 1 if counts and len(found) <= cap else span.limit
+        limit = max(span.limit, cap + 1 if counts and len(found) <= cap else 0)
         found.update(hits.ids(deadline, [*rest, part], replace(span, limit=limit)))
     ids = sorted(found, reverse=span.newest)[: span.limit]
     return Gathered(ids, min(len(found), cap + 1) if counts else None)

@@ -155,6 +155,46 @@ def test_mappings_are_found_by_words_status_and_target(client: httpx.Client) -> 
     assert found(source="upload") == found(submitter="nobody") == []
 
 
+def test_mappings_are_narrowed_by_several_statuses_category_and_time(client: httpx.Client) -> None:
+    first = submit(client, "BLUE BOTTLE SF", target="BLUE").json()
+    second = submit(client, "AMZN MKTP").json()["id"]
+    decide(client, second, action="reject")
+
+    def found(**wanted: Any) -> list[str]:
+        answer = client.get(MAPPINGS, params=wanted)
+        assert answer.status_code == 200, answer.text
+        return [one["text"] for one in answer.json()["items"]]
+
+    both = ["AMZN MKTP", "BLUE BOTTLE SF"]
+    assert found(status=["pending", "rejected"]) == found(status=["rejected", "pending"]) == both
+    assert found(status=["approved"]) == found(category="nothing") == []
+    assert found(since=first["created_at"]) == found(until="2999-01-01") == both
+    assert found(since="2999-01-01T00:00:00Z") == found(until=first["created_at"]) == []
+
+
+def test_a_typo_is_forgiven_and_told(client: httpx.Client) -> None:
+    submit(client, "BLUE BOTTLE SF")
+    page = client.get(MAPPINGS, params={"q": "blue botle"}).json()
+    assert [one["text"] for one in page["items"]] == ["BLUE BOTTLE SF"]
+    assert (page["read_as"], page["timed_out"]) == ({"botle": ["bottle"]}, False)
+    assert client.get(MAPPINGS, params={"q": "blue bottle"}).json()["read_as"] == {}
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "rows", "surest", "least_sure", "text"])
+def test_every_order_has_pages_of_its_own(client: httpx.Client, sort: str) -> None:
+    for text in ("SHOP A", "SHOP B", "SHOP A"):
+        submit(client, text)
+    first = client.get(MAPPINGS, params={"sort": sort, "limit": 1}).json()
+    rest = client.get(MAPPINGS, params={"sort": sort, "cursor": first["next_cursor"]}).json()
+    texts = [one["text"] for one in first["items"] + rest["items"]]
+    assert sorted(texts) == ["SHOP A", "SHOP B"]
+    assert texts[0] == ("SHOP B" if sort in ("newest", "surest") else "SHOP A")
+    other = "oldest" if sort == "newest" else "newest"
+    crossed = client.get(MAPPINGS, params={"sort": other, "cursor": first["next_cursor"]})
+    assert crossed.status_code == 422
+    assert "another order" in crossed.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "cursor", ["x", "!!!", "YWZ0ZXI6eA", "é", "YWZ0ZXI6OTk5OTk5OTk5OTk5OTk5OTk5OTk5OQ"]
 )
