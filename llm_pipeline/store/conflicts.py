@@ -9,13 +9,20 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.review import Proposal
-from llm_pipeline.store.schema import IN_CONFLICT, mappings, targets
+from llm_pipeline.store.schema import IN_CONFLICT
 from llm_pipeline.store.schema_derived import review_groups
 
 # A text may have been submitted a hundred thousand times; its newest submissions tell enough.
 SUBMISSIONS_LOOKED_AT = 1_000
 _MAPPINGS_AT_ONCE = 200
 
+# SQLite is told the index: by itself it goes through all that wait.
+_BY_INDEX = "INDEXED BY ix_mappings_in_conflict"
+_IN_CONFLICT = f"""
+    SELECT m.id, m.text, m.key, m.rows, m.version, t.key, m.probability
+    FROM (SELECT * FROM mappings {{by}} WHERE {IN_CONFLICT} AND id > :after
+          ORDER BY id LIMIT :limit) AS m
+    LEFT JOIN targets t ON t.id = m.suggested_target_id ORDER BY m.id"""  # noqa: S608
 _NEWEST = """
     SELECT * FROM (
         SELECT mapping_id, target_id, submitter FROM submissions
@@ -45,22 +52,11 @@ class InConflict:
 
 def page(session: Session, after_id: int, limit: int) -> list[InConflict]:
     """Return texts in conflict, oldest first, above an id."""
-    m = mappings.c
-    query = (
-        select(m.id, m.text, m.key, m.rows, m.version, targets.c.key, m.probability)
-        .select_from(mappings.outerjoin(targets, targets.c.id == m.suggested_target_id))
-        .where(text(_OF_MAPPINGS), m.id > after_id)
-        .order_by(m.id)
-        .limit(limit)
-    )
-    rows = session.execute(query).all()
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    statement = _IN_CONFLICT.format(by=_BY_INDEX if sqlite else "")
+    rows = session.execute(text(statement), {"after": after_id, "limit": limit}).all()
     said = proposals(session, [row[0] for row in rows])
-    return [InConflict(*row, proposals=said[row[0]]) for row in rows]
-
-
-_OF_MAPPINGS = IN_CONFLICT.replace("conflict", "mappings.conflict").replace(
-    "status", "mappings.status"
-)
+    return [InConflict(*row[:7], said[row[0]]) for row in rows]
 
 
 def count(session: Session) -> int:

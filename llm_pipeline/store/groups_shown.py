@@ -17,7 +17,7 @@ from llm_pipeline.store import conflicts, leases, log, second_reviews
 from llm_pipeline.store.schema import mappings, targets
 from llm_pipeline.store.schema_derived import review_groups
 
-TEXTS_LOOKED_AT = 50
+TEXTS_LOOKED_AT = 20
 TEXTS_SHOWN = 5
 # SQLite puts at most 500 selects into one statement.
 _GROUPS_AT_ONCE = 200

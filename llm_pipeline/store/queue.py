@@ -110,6 +110,8 @@ def _in_order(wanted: Wanted, after: Position | None) -> Select[Any]:
         table = few.limit(MOST_LOOKED_AT).subquery()
     by, key = table.c[_BY[wanted.order]], table.c.key
     query = select(by.label("at"), key, table.c.rows, table.c.oldest_id)
+    if wanted.order is Order.OLDEST:  # a text is in one group only
+        return query.where(by > (after[0] if after else 0)).order_by(by)
     falling = wanted.order in _FALLING
     if after is not None:
         here, there = tuple_(by, key), tuple_(literal(after[0]), literal(after[1]))
@@ -153,8 +155,10 @@ def _last_looked_at(session: Session, looked_at: Select[Any]) -> Any:
 
 
 def _count(session: Session, wanted: Wanted, filters: list[Any]) -> tuple[int, bool]:
-    whole = _in_order(wanted, None).limit(MOST_LOOKED_AT + 1).subquery()
-    everything = session.scalar(select(func.count()).select_from(whole)) or 0
+    all_of_them = select(review_groups.c.key).limit(MOST_LOOKED_AT + 1)
+    if wanted.conflicts:
+        all_of_them = all_of_them.where(review_groups.c.conflicts > 0)
+    everything = session.scalar(select(func.count()).select_from(all_of_them.subquery())) or 0
     exact = everything <= MOST_LOOKED_AT
     if not filters:
         return min(everything, MOST_LOOKED_AT), exact
