@@ -56,7 +56,7 @@ def page(session: Session, after_id: int, limit: int) -> list[InConflict]:
     statement = _IN_CONFLICT.format(by=_BY_INDEX if sqlite else "")
     rows = session.execute(text(statement), {"after": after_id, "limit": limit}).all()
     said = proposals(session, [row[0] for row in rows])
-    return [InConflict(*row[:7], said[row[0]]) for row in rows]
+    return [InConflict(*[*row, said[row[0]]]) for row in rows]
 
 
 def count(session: Session) -> int:
