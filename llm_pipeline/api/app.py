@@ -35,6 +35,7 @@ from llm_pipeline.api.intake import INCOMING
 from llm_pipeline.api.live import Live
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.config import Settings
+from llm_pipeline.store import words
 from llm_pipeline.wiring import Parts
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -96,6 +97,8 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
 def _open(settings: Settings) -> Services:
     parts = Parts(settings)
     parts.migrate()
+    with parts.read() as session:
+        words.vocabulary(session)  # or the first search would wait for it
     uploads_folder = settings.path("uploads")
     uploads_folder.mkdir(parents=True, exist_ok=True)
     for broken_off in uploads_folder.glob(f"{INCOMING}*"):

@@ -1,5 +1,6 @@
 """Which kind of file it is, told by its content, and the reader for it."""
 
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ _JSON_NAMES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
 def open_reader(path: Path, encoding: str = packed.UTF_8) -> Reader:
     """Open a file of rows; InvalidInput says what it is if it is none."""
+    _check_encoding(encoding)
     head = _head(path)
     if not head:
         raise InvalidInput(f"{path.name} is empty: its first line must name the columns")
@@ -45,6 +47,13 @@ def open_reader(path: Path, encoding: str = packed.UTF_8) -> Reader:
         if head.startswith(magic):
             raise InvalidInput(f"{path.name} is {kind}; save it as {KINDS}")
     return _open_text(path, encoding, head)
+
+
+def _check_encoding(name: str) -> None:
+    try:
+        io.TextIOWrapper(io.BytesIO(), name)
+    except (LookupError, ValueError) as error:
+        raise InvalidInput(f"{name!r} is no encoding; try utf-8, utf-16 or cp1252") from error
 
 
 def read_blocks(reader: Reader, path: Path) -> Iterator[Block]:

@@ -14,8 +14,8 @@ from llm_pipeline.domain.text import normalize
 from llm_pipeline.store import hits, words
 from llm_pipeline.store.deadline import Deadline
 from llm_pipeline.store.filters import MOST_TOKENS, Condition, Filter, facets
-from llm_pipeline.store.hits import Span
 from llm_pipeline.store.schema import mappings
+from llm_pipeline.store.stretches import Span
 from llm_pipeline.store.vocabulary import Vocabulary
 
 # Conditions that leave no more rows than these are followed by looking at the rows.

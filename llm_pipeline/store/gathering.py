@@ -13,7 +13,7 @@ from llm_pipeline.store import hits, words
 from llm_pipeline.store.asking import Asked
 from llm_pipeline.store.deadline import Deadline
 from llm_pipeline.store.filters import Condition
-from llm_pipeline.store.hits import Span
+from llm_pipeline.store.stretches import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from llm_pipeline.errors import InvalidInput
-from llm_pipeline.store import hits
+from llm_pipeline.store import hits, words
 from llm_pipeline.store.asking import Asked, ask
 from llm_pipeline.store.counters import counted
 from llm_pipeline.store.deadline import Deadline
 from llm_pipeline.store.filters import Filter
 from llm_pipeline.store.gathering import gather
-from llm_pipeline.store.hits import Span
 from llm_pipeline.store.ordering import Place, Sort, place_at, places, position
+from llm_pipeline.store.stretches import Span
 
 COUNT_CAP = 10_000
 # More are not sorted by what no index keeps in order.
@@ -54,6 +54,7 @@ def find(
     """Return a page of what a filter matches, behind the position `after`."""
     place = place_at(session, sort, after)
     known = counted(session, wanted)
+    words.vocabulary(session)  # reading it for the first time takes seconds of no search
     with Deadline(session, seconds) as deadline:
         asked = ask(deadline, wanted)
         page, total = _page(deadline, asked, sort, place, limit + 1)

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,8 @@ def test_other_columns_can_be_named(client: httpx.Client) -> None:
         (b"text,text\nx,y\n", "a.csv", "twice"),
         (b"PK\x03\x04rest", "a.xlsx", "ZIP or XLSX"),
         (b"PAR1", "a.parquet", "Parquet"),
-        ("text\nx".encode("utf-16"), "a.csv", "not text"),
-        (b"text\nx\n", "a.csv.gz", "cannot be read"),
+        (b"%PDF-1.7", "a.csv", "is a PDF"),
+        ("text\nx".encode("utf-16-le"), "a.csv", "not text"),
         (gzip.compress(b"text\n" * 999)[:20], "a.csv.gz", "cannot be read"),
     ],
 )
@@ -181,6 +182,41 @@ def test_an_interrupted_upload_whose_file_is_gone_fails(settings: Settings, engi
     with running(settings) as server, server.client() as client:
         done = finished(client, upload_id)
     assert (done["status"], "a.csv" in done["error"]) == ("failed", True)
+
+
+def test_a_file_in_another_encoding_is_read_when_it_is_named(client: httpx.Client) -> None:
+    content = "text\nCAFÉ\n".encode("cp1252")
+    assert finished(client, send(client, content).json()["id"])["rejected"] == 1
+    done = finished(client, send(client, content, encoding="cp1252").json()["id"])
+    assert (done["accepted"], done["rejected"]) == (1, 0)
+    answer = send(client, content, encoding="utf-99")
+    assert (answer.status_code, "utf-99" in answer.json()["detail"]) == (422, True)
+
+
+def test_progress_is_told_and_ends_with_the_rows_there_were(client: httpx.Client) -> None:
+    done = finished(client, send(client, GOOD).json()["id"])
+    progress = done["progress"]
+    assert (progress["phase"], progress["rows_checked"], progress["rows_total"]) == ("ended", 2, 2)
+    assert progress["seconds"] > 0
+    assert progress["seconds_left"] is None
+
+
+def test_an_upload_is_cancelled_by_its_sender_or_a_reviewer(
+    server: Running, client: httpx.Client, settings: Settings, engine: Engine
+) -> None:
+    path = settings.path("elsewhere.csv")
+    path.write_bytes(GOOD)
+    job = Job(path, "submitter")
+    upload_id = accept(Database(engine), job, job.digest(), now()).id
+    cancel = f"{UPLOADS}/{upload_id}/cancel"
+    assert client.get(f"{UPLOADS}/{upload_id}").json()["progress"]["phase"] == "waiting"
+    with server.client("submitter") as submitter:
+        assert submitter.post(cancel).json()["status"] == "cancelled"
+        assert submitter.post(cancel).status_code == 409
+        others = accept(Database(engine), replace(job, actor="ann"), "another", now()).id
+        assert submitter.post(f"{UPLOADS}/{others}/cancel").status_code == 403
+    with server.client("reviewer") as reviewer:
+        assert reviewer.post(f"{UPLOADS}/{others}/cancel").json()["progress"]["phase"] == "ended"
 
 
 def test_an_unknown_upload_is_not_found(client: httpx.Client) -> None:

@@ -1,9 +1,15 @@
 import gzip
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
 
@@ -13,8 +19,9 @@ from llm_pipeline.domain.rows import Columns
 from llm_pipeline.errors import Conflict, InvalidInput
 from llm_pipeline.readers import pieces
 from llm_pipeline.steps import ingest
+from llm_pipeline.steps.cancel import cancel
 from llm_pipeline.steps.ingest import Job, Progress, ingest_file, job_of
-from llm_pipeline.store import alerts, catalogue, log, quality, uploads
+from llm_pipeline.store import activity, alerts, catalogue, log, quality, uploads
 from llm_pipeline.store.engine import Database, migrate, open_engine
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline_tests.conftest import Clock
@@ -25,6 +32,7 @@ from llm_pipeline_tests.factories import (
     standing,
     write_csv,
 )
+from llm_pipeline_tests.store.test_touched import counted, recounted
 
 GOOD_ROWS = [("Blue Cafe 1", "SBUX"), ("CITY TAXI", ""), ("Blue Cafe 1", "")]
 BAD_CSV = (
@@ -388,3 +396,158 @@ def test_a_file_of_mostly_bad_rows_fails_its_gate_and_the_next_good_one_resolves
     assert (alert.rule, alert.subject) == ("gate_failed", "submissions")
     with database.read() as session:
         assert alerts.open_alerts(session) == []
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet", "rows.xlsx"])
+def test_other_kinds_of_files_are_taken_in_like_csv(
+    database: Database, clock: Clock, tmp_path: Path, name: str
+) -> None:
+    load_catalogue(database, clock)
+    path, rows = tmp_path / name, [("A", "GS"), ("?", "GS"), ("B", None)]
+    if name == "rows.jsonl":
+        path.write_text("".join(json.dumps({"text": a, "target": b}) + "\n" for a, b in rows))
+    elif name == "rows.parquet":
+        texts, targets = zip(*rows, strict=True)
+        pq.write_table(pa.table({"text": texts, "target": targets}), path)
+    else:
+        book = openpyxl.Workbook()
+        for row in [("text", "target"), *rows]:
+            book.active.append(row)
+        book.save(path)
+    upload = _ingest(database, clock, Job(path, "ann"))
+    assert (upload.accepted, upload.rejected, upload.rows_total) == (2, 1, 3)
+    assert standing(database) == [
+        ("A", "pending", None, "GS", 1),
+        ("B", "pending", None, None, 1),
+    ]
+
+
+def test_an_upload_that_is_cancelled_keeps_what_is_in_and_goes_on_when_sent_again(
+    database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _in_small_parts(monkeypatch)
+    load_catalogue(database, clock)
+    job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS), "ann")
+
+    def cancel_it(told: Progress) -> None:
+        if told.done >= 20:
+            with database.begin() as session:
+                cancel(session, 1, "bob", clock())
+
+    stopped = ingest_file(database, job, clock, cancel_it)
+    assert (stopped.status, stopped.phase, stopped.rows_read < 60) == ("cancelled", "ended", True)
+    with database.read() as session:
+        assert activity.total(session, activity.RECEIVED) == stopped.accepted
+    with database.begin() as session, pytest.raises(Conflict, match="nothing to cancel"):
+        cancel(session, 1, "bob", clock())
+    assert "upload:cancelled" in _names(database)
+    assert _ingest(database, clock, job).rows_read == len(ROWS)
+    assert not list(tmp_path.glob("staging/*"))
+
+
+def test_an_upload_cancelled_before_it_began_or_at_its_very_end_stays_cancelled(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "rows.csv", ("text",), [("A",)])
+    job = Job(path, "ann")
+
+    def cancel_it(_told: Progress | None = None) -> None:
+        with database.begin() as session:
+            cancel(session, 1, "ann", clock())
+
+    at_the_end = ingest_file(database, job, clock, cancel_it)
+    upload = ingest.accept(database, job, job.digest(), clock())
+    assert (at_the_end.status, upload.status, upload.phase) == ("cancelled", "running", "waiting")
+    cancel_it()
+    assert ingest.take_in(database, upload, clock, lambda _told: None).status == "cancelled"
+    done = _ingest(database, clock, job)
+    assert (done.status, done.accepted) == ("finished", 1)
+
+
+def test_progress_is_told_in_rows_and_seconds(
+    database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _in_small_parts(monkeypatch)
+    load_catalogue(database, clock)
+    path = write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS)
+    told: list[tuple[Progress, str, float | None]] = []
+
+    def look(progress: Progress) -> None:
+        with database.read() as session:
+            upload = uploads.get(session, 1)
+        told.append((progress, upload.phase, upload.pace(clock()).seconds_left))
+
+    done = ingest_file(database, Job(path, "ann"), clock, look)
+    first, last = told[0], told[-1]
+    assert (first[0].total, first[1], last[0].done) == (60, "merging", 60)
+    assert [one[0].done for one in told] == sorted(one[0].done for one in told)
+    assert first[2] is not None
+    assert first[2] > 0
+    assert (last[2], done.pace(clock()).seconds_left) == (0, None)
+    assert done.pace(clock()).rows_per_second is not None
+
+
+KILLED_IN = {
+    "staging": ("llm_pipeline.store.staged", "_write_file", 2),
+    "the first slice": ("llm_pipeline.store.slices", "_add_new", 1),
+    "a later slice": ("llm_pipeline.store.slices", "_add_new", 4),
+    "the progress of a slice": ("llm_pipeline.store.uploads", "advance", 5),
+    "finishing": ("llm_pipeline.steps.ingest", "_finish", 1),
+}
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from llm_pipeline import reading_ahead
+from llm_pipeline.domain.records import Status
+from llm_pipeline.readers import pieces
+from llm_pipeline.steps import ingest
+from llm_pipeline.store.engine import Database, open_engine
+
+url, path, lands_as, module, name, calls = sys.argv[1:]
+ingest.SLICE_ROWS = ingest.SMALLEST_SLICE = 7
+reading_ahead.FIRST_RUN = reading_ahead.LONGEST_RUN = 20
+pieces.PIECE = 120
+real, left = getattr(import_module(module), name), [int(calls)]
+
+def dies(*args, **kwargs):
+    done = real(*args, **kwargs)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+setattr(import_module(module), name, dies)
+job = ingest.Job(Path(path), "ann", Status(lands_as))
+ingest.ingest_file(Database(open_engine(url)), job, lambda: datetime.now(UTC), lambda told: None)
+"""
+
+
+@pytest.mark.parametrize("where", KILLED_IN)
+@pytest.mark.parametrize("lands_as", [Status.PENDING, Status.APPROVED])
+def test_an_upload_killed_anywhere_goes_on_and_nothing_is_lost_or_doubled(
+    database: Database, store_url: str, clock: Clock, tmp_path: Path, where: str, lands_as: Status
+) -> None:
+    module, name, calls = KILLED_IN[where]
+    if name == "_write_file" and not store_url.startswith("sqlite"):
+        name = "_write_table"
+    path = write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS)
+    whole = _other(database, tmp_path)
+    for each in (database, whole):
+        load_catalogue(each, clock)
+    _ingest(whole, clock, Job(path, "ann", lands_as))
+    arguments = [store_url, str(path), lands_as.value, module, name, str(calls)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert killed.returncode == -9
+    done = _ingest(database, clock, Job(path, "ann", lands_as))
+    expected, found = _content(whole), _content(database)
+    whole.engine.dispose()
+    assert (done.status, done.rows_read) == ("finished", len(ROWS))
+    assert {t: rows for t, rows in found.items() if t != "mappings"} == {
+        t: rows for t, rows in expected.items() if t != "mappings"
+    }
+    assert [row[:6] for row in found["mappings"]] == [row[:6] for row in expected["mappings"]]
+    with database.read() as session:
+        assert counted(session) == recounted(session)
+    assert not list(tmp_path.glob("staging/*"))

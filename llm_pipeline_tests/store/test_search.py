@@ -14,7 +14,7 @@ from llm_pipeline.domain.text import normalize
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import asking, catalogue, filters, hits, mappings, schema, search
+from llm_pipeline.store import asking, catalogue, filters, hits, mappings, schema, search, stretches
 from llm_pipeline.store.deadline import Deadline
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.filters import Filter
@@ -190,7 +190,9 @@ def test_filters_and_words_together_match_what_a_scan_does(
 def test_pages_of_every_order_hold_each_mapping_once(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch, walk: int
 ) -> None:
-    monkeypatch.setattr(hits, "_FIRST_WALK", walk)
+    monkeypatch.setattr(stretches, "_FIRST_WALK", walk)
+    monkeypatch.setattr(stretches, "_BLOCK", walk)
+    monkeypatch.setattr(stretches, "_SORTED", 3)
     spread(database, clock)
     for n in range(5):
         merge(database, clock, [(f"shop {1 + n % 4 * 2} b{n}", None)] * (n % 3 + 1))
