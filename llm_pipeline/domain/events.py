@@ -196,6 +196,63 @@ class MappingReopened(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PlanPreviewed(Event):
+    """A person asked what an action would do to all mappings that a filter matches."""
+
+    name: ClassVar[str] = "plan:previewed"
+    plan_id: int
+    action: str
+    target: str | None
+    mappings: int
+
+
+@dataclass(frozen=True, slots=True)
+class MappingsDecided(Event):
+    """A chunk of a plan was carried out: `decided` mappings changed, `displaced` live ones gave
+    way, `left` were left alone because somebody changed them in between."""
+
+    name: ClassVar[str] = "mappings:decided"
+    plan_id: int
+    action: str
+    decided: int
+    displaced: int
+    left: int
+    progress: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanApplied(Event):
+    """Every item of a plan is accounted for."""
+
+    name: ClassVar[str] = "plan:applied"
+    plan_id: int
+    decided: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanUndone(Event):
+    """A plan was taken back, but for what was decided again since."""
+
+    name: ClassVar[str] = "plan:undone"
+    plan_id: int
+    undone: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStopped(Event):
+    """A plan stopped part-way: a person cancelled it, or it failed with `error`."""
+
+    name: ClassVar[str] = "plan:stopped"
+    plan_id: int
+    progress: int
+    total: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateChecked(Event):
     """A quality gate looked at rows; `failures` says why where it failed."""
 
