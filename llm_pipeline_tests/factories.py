@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.events import SubmissionsReceived
+from llm_pipeline.domain.center_events import SubmissionsReceived
 from llm_pipeline.domain.records import Status, Submission, Target
 from llm_pipeline.domain.text import group_key, normalize
 from llm_pipeline.steps.ingest import Job, ingest_file

@@ -9,7 +9,7 @@ from center.loading import Run
 from center.results import Goal
 from center.stores import opened
 from llm_pipeline.config import Settings
-from llm_pipeline.domain.events import ModelRefused
+from llm_pipeline.domain.learning_events import ModelRefused
 from llm_pipeline.store import log
 from llm_pipeline.wiring import now
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from llm_pipeline.domain.events import AlertRaised, AlertResolved
+from llm_pipeline.domain.learning_events import AlertRaised, AlertResolved
 from llm_pipeline.store import alerts, log
 from llm_pipeline.store.engine import Session
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from llm_pipeline.domain.events import UploadCancelled
+from llm_pipeline.domain.center_events import UploadCancelled
 from llm_pipeline.errors import Conflict
 from llm_pipeline.store import log, uploads
 from llm_pipeline.store.engine import Session

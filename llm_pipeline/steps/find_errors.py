@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from llm_pipeline.domain.events import LabelsDoubted
+from llm_pipeline.domain.learning_events import LabelsDoubted
 from llm_pipeline.domain.records import Target
 from llm_pipeline.model.label_errors import Doubt, LabelErrors
 from llm_pipeline.store import catalogue, label_errors, log, quality, training

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from llm_pipeline import files, gates, packed
-from llm_pipeline.domain.events import (
+from llm_pipeline.domain.center_events import (
     MappingApproved,
     SubmissionsReceived,
     UploadFinished,

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from llm_pipeline.domain.events import TrainingSetBuilt
+from llm_pipeline.domain.learning_events import TrainingSetBuilt
 from llm_pipeline.errors import NothingToLearn
 from llm_pipeline.store import log, training
 from llm_pipeline.store.engine import Session

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from llm_pipeline.domain.events import ModelPromoted, ModelRefused
+from llm_pipeline.domain.learning_events import ModelPromoted, ModelRefused
 from llm_pipeline.domain.policy import PairedAnswers, Verdict, beats
 from llm_pipeline.errors import ModelOutdated, NotFound
 from llm_pipeline.model.evaluation import evaluate, paired

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from llm_pipeline.domain.events import ReviewRequested, TextRecognized
+from llm_pipeline.domain.center_events import ReviewRequested, TextRecognized
 from llm_pipeline.domain.extra import Extra
 from llm_pipeline.domain.records import Recognition, State, Target
 from llm_pipeline.errors import ModelUnavailable

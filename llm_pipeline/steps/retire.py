@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from llm_pipeline.domain.events import MappingsMoved, TargetRestored, TargetRetired, TargetsLoaded
+from llm_pipeline.domain.center_events import (
+    MappingsMoved,
+    TargetRestored,
+    TargetRetired,
+    TargetsLoaded,
+)
 from llm_pipeline.domain.records import Action, Target
 from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
 from llm_pipeline.store import catalogue, log, moving

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from llm_pipeline.domain.events import (
-    Event,
+from llm_pipeline.domain.center_events import (
     MappingApproved,
     MappingRejected,
     MappingReopened,
     ReviewDecided,
 )
+from llm_pipeline.domain.event import Event
 from llm_pipeline.domain.records import LIVE, Action, Status
 from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
 from llm_pipeline.store import catalogue, decisions, log

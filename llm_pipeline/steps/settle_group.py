@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from llm_pipeline.domain.agreement import is_drawn
-from llm_pipeline.domain.events import Event, GroupDecided, OpinionGiven
+from llm_pipeline.domain.center_events import GroupDecided, OpinionGiven
+from llm_pipeline.domain.event import Event
 from llm_pipeline.domain.records import Action
 from llm_pipeline.domain.review import Lease, Seen
 from llm_pipeline.errors import Conflict, InvalidInput

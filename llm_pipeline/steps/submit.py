@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from llm_pipeline.domain.events import SubmissionsReceived
+from llm_pipeline.domain.center_events import SubmissionsReceived
 from llm_pipeline.domain.records import Submission
 from llm_pipeline.domain.text import (
     MAX_TEXT_LENGTH,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from llm_pipeline.domain.events import ModelTrained
+from llm_pipeline.domain.learning_events import ModelTrained
 from llm_pipeline.domain.records import Target
 from llm_pipeline.model import bundle, plots
 from llm_pipeline.model.evaluation import Evaluation, evaluate_each, taught

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from llm_pipeline.domain.events import GroupDecided
+from llm_pipeline.domain.center_events import GroupDecided
 from llm_pipeline.domain.records import Action
 from llm_pipeline.domain.review import Lease
 from llm_pipeline.errors import Conflict, InvalidInput

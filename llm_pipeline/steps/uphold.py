@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from llm_pipeline.domain.events import LabelUpheld
+from llm_pipeline.domain.learning_events import LabelUpheld
 from llm_pipeline.store import label_errors, log
 from llm_pipeline.store.engine import Session
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.events import Event
+from llm_pipeline.domain.event import Event
 from llm_pipeline.store.engine import reading, take_log
 from llm_pipeline.store.schema import events
 

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.events import (
+from llm_pipeline.domain.event import Event
+from llm_pipeline.domain.learning_events import (
     AlertRaised,
     AlertResolved,
-    Event,
     GateChecked,
     ReportWritten,
 )

@@ -5,8 +5,11 @@ from dataclasses import fields
 
 import pytest
 
-from llm_pipeline.domain.events import EVENTS, Event, MappingApproved, ModelPromoted
+from llm_pipeline.domain.center_events import MappingApproved
+from llm_pipeline.domain.event import Event
+from llm_pipeline.domain.events import EVENTS
 from llm_pipeline.domain.forecast import forecast_week
+from llm_pipeline.domain.learning_events import ModelPromoted
 from llm_pipeline.domain.policy import PairedAnswers, beats, mcnemar_loss
 from llm_pipeline.domain.records import Role, Scores
 from llm_pipeline.errors import InvalidInput, UnknownTarget

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from llm_pipeline.domain.events import ModelPromoted
+from llm_pipeline.domain.learning_events import ModelPromoted
 from llm_pipeline.domain.records import Action, State
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.model.recognizer import Recognizer

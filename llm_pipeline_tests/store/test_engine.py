@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from llm_pipeline.domain.events import ModelRefused
+from llm_pipeline.domain.learning_events import ModelRefused
 from llm_pipeline.store import log, schema, schema_operations, state
 from llm_pipeline.store.columns import UTCDateTime, metadata
 from llm_pipeline.store.documents import UNMODELLED

@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from llm_pipeline.domain.events import ModelRefused, TrainingSetBuilt
+from llm_pipeline.domain.learning_events import ModelRefused, TrainingSetBuilt
 from llm_pipeline.store import log
 from llm_pipeline.store.engine import Database
 
