@@ -26,8 +26,8 @@ from llm_pipeline.vectors.rows import Known
 
 # The first run is small, so that merging begins early; each is as long as all before it.
 FIRST_RUN = 50_000
-LONGEST_RUN = 250_000
-MOST_BYTES = 32 * 2**20
+LONGEST_RUN = 100_000
+MOST_BYTES = 24 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,9 @@ class ReadingAhead:
         good = pa.concat_tables(waiting.good)
         found = in_order(good, trusted=self._task.trusted)
         staged = stage(self._database, self._task.upload.id, found)
+        del good, found
+        waiting.good.clear()
+        pa.default_memory_pool().release_unused()
         return Run(staged, waiting.rejected, waiting.last)
 
 

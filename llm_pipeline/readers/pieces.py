@@ -6,7 +6,7 @@ from typing import TextIO
 
 from llm_pipeline import files
 
-PIECE = 3_000_000
+PIECE = 2_000_000
 _PART = 8_192
 # A line that is longer cannot be a row: it is cut there, and what is left of it is passed over.
 LONGEST_LINE = 16_000_000

@@ -25,7 +25,7 @@ from llm_pipeline.vectors.rows import Known
 REJECTED_SHARE_THAT_FAILS = 0.5
 # Short transactions with a pause behind each: a person's decision never waits long for an upload.
 SLICE_ROWS = 5_000
-SMALLEST_SLICE = 5_000
+SMALLEST_SLICE = 1_000
 SLICE_SECONDS = 0.025
 PAUSE_SECONDS = 0.005
 

@@ -189,7 +189,8 @@ submissions = Table(
     Column("extra", JSON),
     Column("received_offset", Id, nullable=False),
     time_column("received_at"),
-    UniqueConstraint("upload_id", "row"),
+    # No index of upload and row: rows are merged in the order of their texts, and to insert them
+    # there out of order was half of what a slice wrote.
     Index("ix_submissions_mapping_id", "mapping_id"),
     Index("ix_submissions_received_offset", "received_offset"),
 )

@@ -17,12 +17,14 @@ from llm_pipeline.store.temporary import emptied
 _SPELLED = {
     "sqlite": {
         "id": "INTEGER",
+        "day": "substr(m.created_at, 1, 10)",
         "largest": "max",
         "smallest": "min",
         "chance": "abs(random()) % 2147483647",
     },
     "postgresql": {
         "id": "BIGINT",
+        "day": "CAST(date(m.created_at) AS TEXT)",
         "largest": "greatest",
         "smallest": "least",
         "chance": "CAST(random() * 2147483646 AS BIGINT)",
@@ -37,9 +39,9 @@ _GATHER = """
     SELECT id FROM ({ids}) AS chosen WHERE true ON CONFLICT DO NOTHING"""
 _STATUS = """
     INSERT INTO status_counts (status, day, mappings, rows)
-    SELECT m.status, CAST(date(m.created_at) AS TEXT), {sign} * count(*), {sign} * sum(m.rows)
+    SELECT m.status, {day}, {sign} * count(*), {sign} * sum(m.rows)
     FROM touched_mappings t CROSS JOIN mappings m
-    WHERE m.id = t.mapping_id GROUP BY m.status, CAST(date(m.created_at) AS TEXT)
+    WHERE m.id = t.mapping_id GROUP BY m.status, {day}
     ON CONFLICT (status, day) DO UPDATE SET
         mappings = status_counts.mappings + excluded.mappings,
         rows = status_counts.rows + excluded.rows"""

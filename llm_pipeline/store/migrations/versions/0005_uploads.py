@@ -1,4 +1,4 @@
-"""Uploads that are merged in the order of their texts: how far one is."""
+"""Uploads that are merged in the order of their texts: how far one is, and one index less."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,4 +23,6 @@ def upgrade() -> None:
         sa.Column("started_rows", _ID, nullable=False, server_default="0"),
     ):
         op.add_column("uploads", column)
+    with op.batch_alter_table("submissions") as batch:
+        batch.drop_constraint("uq_submissions_upload_id_row", type_="unique")
     op.execute("UPDATE uploads SET complete_to = rows_read, rows_seen = rows_read")
