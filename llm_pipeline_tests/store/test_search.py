@@ -85,7 +85,11 @@ FORGIVEN: list[tuple[str, dict[str, tuple[str, ...]], list[str]]] = [
 ]
 
 
-def test_typos_are_forgiven_where_nothing_matches(filled: Database) -> None:
+@pytest.mark.parametrize("most_tokens", [1_000, 0])
+def test_typos_are_forgiven_where_nothing_matches(
+    filled: Database, monkeypatch: pytest.MonkeyPatch, most_tokens: int
+) -> None:
+    monkeypatch.setattr(asking, "MOST_TOKENS", most_tokens)
     with filled.read() as session:
         for q, read_as, texts in FORGIVEN:
             page = mappings.page(session, Filter(q=q), None, 50)
