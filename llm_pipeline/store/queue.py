@@ -131,9 +131,10 @@ def _filters(session: Session, wanted: Wanted) -> list[Any]:
 
 
 def _oldest_is(oldest_id: ColumnElement[int], target: int) -> ColumnElement[bool]:
+    """As a value and not as a condition, which PostgreSQL would answer from all mappings."""
     m = mappings.c
     says = or_(m.proposed_target_id == target, m.suggested_target_id == target)
-    return select(literal(1)).where(m.id == oldest_id, says).exists()
+    return select(says).where(m.id == oldest_id).scalar_subquery()
 
 
 def _passing(
