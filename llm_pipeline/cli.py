@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from llm_pipeline import doctor as health
-from llm_pipeline import errors, indexing, loop, processes
+from llm_pipeline import errors, exporting, indexing, loop, processes
 from llm_pipeline.answer import answer_file, answer_text, names_a_file
 from llm_pipeline.batch import Job as BatchJob
 from llm_pipeline.batch import default_output
@@ -61,6 +61,7 @@ app.add_typer(targets, name="targets")
 app.add_typer(users, name="users")
 
 app.add_typer(indexing.commands(lambda: _parts()), name="search")
+exporting.add_to(app, lambda: _parts())
 
 FilePath = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="the file to read")]
 RoleOption = Annotated[Role, typer.Option(help="what the user may do")]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from llm_pipeline import packed
+from llm_pipeline.domain.exported import is_ours, unseal
 from llm_pipeline.domain.text import storage_problem
 from llm_pipeline.errors import InvalidInput
 
@@ -74,8 +75,10 @@ def read_rows(path: Path, after_row: int = 0, encoding: str = packed.UTF_8) -> I
     """Yield the data rows of a CSV file (`.gz` too) from the one after `after_row`; `read_cells`
     says how."""
     names = columns(path, encoding)
+    ours = is_ours(names)
     for row, line, values, problem in read_cells(path, after_row, encoding):
-        yield FileRow(row, line, _named(values, names), problem)
+        cells = [unseal(value) for value in values] if ours else values
+        yield FileRow(row, line, _named(cells, names), problem)
 
 
 class Cells(NamedTuple):

@@ -24,6 +24,7 @@ COMMANDS = [
     "promote",
     "doubts",
     "review",
+    "export",
     "report",
     "doctor",
     "search check",

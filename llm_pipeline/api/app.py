@@ -17,9 +17,11 @@ from llm_pipeline.api import (
     auth,
     center,
     errors,
+    export,
     health,
     label_errors,
     ml,
+    plans,
     queue,
     site,
     state,
@@ -33,6 +35,7 @@ from llm_pipeline.api.edge import BodyLimit, HardenedHeaders
 from llm_pipeline.api.errors import Problem
 from llm_pipeline.api.intake import INCOMING
 from llm_pipeline.api.live import Live
+from llm_pipeline.api.plan_worker import PlanWorker
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.config import Settings
 from llm_pipeline.store import words
@@ -41,6 +44,8 @@ from llm_pipeline.wiring import Parts
 ROUTERS: tuple[APIRouter, ...] = (
     center.router,
     targets_leaving.router,
+    plans.router,
+    export.router,
     targets.router,
     uploads.router,
     analytics.router,
@@ -88,6 +93,7 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     app.state.services = services
     services.live.start(asyncio.get_running_loop())
     services.worker.start()
+    services.plans.start()
     try:
         yield
     finally:
@@ -103,12 +109,13 @@ def _open(settings: Settings) -> Services:
     uploads_folder.mkdir(parents=True, exist_ok=True)
     for broken_off in uploads_folder.glob(f"{INCOMING}*"):
         shutil.rmtree(broken_off, ignore_errors=True)
-    return Services(parts, Live(parts), UploadWorker(parts))
+    return Services(parts, Live(parts), UploadWorker(parts), PlanWorker(parts))
 
 
 def _close(services: Services) -> None:
     services.live.stop()
     services.worker.stop()
+    services.plans.stop()
     services.parts.engine.dispose()
 
 

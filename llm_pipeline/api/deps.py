@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Query, Request
 from pydantic import StringConstraints
 
 from llm_pipeline.api.live import Live
+from llm_pipeline.api.plan_worker import PlanWorker
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.domain.text import MAX_TEXT_LENGTH
 from llm_pipeline.wiring import Parts
@@ -19,6 +20,7 @@ class Services:
     parts: Parts
     live: Live
     worker: UploadWorker
+    plans: PlanWorker
 
 
 def services(request: Request) -> Services:

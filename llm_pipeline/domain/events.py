@@ -4,21 +4,40 @@ The log stores `name` and the fields as JSON. A single act is one event; a bulk 
 chunk, with its counts and the id of the upload it belongs to.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Base of all events; `actor` is the user or component that made it happen."""
-
-    name: ClassVar[str]
-    actor: str
-
-    def payload(self) -> dict[str, Any]:
-        fields = asdict(self)
-        del fields["actor"]
-        return fields
+from llm_pipeline.domain.event import Event as Event
+from llm_pipeline.domain.learning_events import (
+    AlertRaised as AlertRaised,
+)
+from llm_pipeline.domain.learning_events import (
+    AlertResolved as AlertResolved,
+)
+from llm_pipeline.domain.learning_events import (
+    GateChecked as GateChecked,
+)
+from llm_pipeline.domain.learning_events import (
+    LabelsDoubted as LabelsDoubted,
+)
+from llm_pipeline.domain.learning_events import (
+    LabelUpheld as LabelUpheld,
+)
+from llm_pipeline.domain.learning_events import (
+    ModelPromoted as ModelPromoted,
+)
+from llm_pipeline.domain.learning_events import (
+    ModelRefused as ModelRefused,
+)
+from llm_pipeline.domain.learning_events import (
+    ModelTrained as ModelTrained,
+)
+from llm_pipeline.domain.learning_events import (
+    ReportWritten as ReportWritten,
+)
+from llm_pipeline.domain.learning_events import (
+    TrainingSetBuilt as TrainingSetBuilt,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,108 +215,60 @@ class MappingReopened(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class GateChecked(Event):
-    """A quality gate looked at rows; `failures` says why where it failed."""
+class PlanPreviewed(Event):
+    """A person asked what an action would do to all mappings that a filter matches."""
 
-    name: ClassVar[str] = "gate:checked"
-    suite: str
-    success: bool
-    severity: str
-    rows: int
-    failures: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSetBuilt(Event):
-    """The approved mappings at `as_of` were frozen as a training set."""
-
-    name: ClassVar[str] = "training_set:built"
-    as_of: int
-    rows: int
-    texts: int
-    targets: int
+    name: ClassVar[str] = "plan:previewed"
+    plan_id: int
+    action: str
+    target: str | None
+    mappings: int
 
 
 @dataclass(frozen=True, slots=True)
-class ModelTrained(Event):
-    """A model was trained, evaluated and registered as challenger."""
+class MappingsDecided(Event):
+    """A chunk of a plan was carried out: `decided` mappings changed, `displaced` live ones gave
+    way, `left` were left alone because somebody changed them in between."""
 
-    name: ClassVar[str] = "model:trained"
-    version: str
-    run_id: str
-    as_of: int
-    accuracy: float
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPromoted(Event):
-    """A challenger became champion: from now on it answers."""
-
-    name: ClassVar[str] = "model:promoted"
-    version: str
-    replaced: str | None
-    as_of: int
-    reason: str
+    name: ClassVar[str] = "mappings:decided"
+    plan_id: int
+    action: str
+    decided: int
+    displaced: int
+    left: int
+    progress: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRefused(Event):
-    """A challenger did not beat the champion."""
+class PlanApplied(Event):
+    """Every item of a plan is accounted for."""
 
-    name: ClassVar[str] = "model:refused"
-    version: str
-    champion: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LabelsDoubted(Event):
-    """Approved mappings at `as_of` were compared with what all others teach; `doubted` of them
-    are listed for review."""
-
-    name: ClassVar[str] = "labels:doubted"
-    as_of: int
-    texts: int
-    doubted: int
+    name: ClassVar[str] = "plan:applied"
+    plan_id: int
+    decided: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
-class LabelUpheld(Event):
-    """A person said that a doubted label is right."""
+class PlanUndone(Event):
+    """A plan was taken back, but for what was decided again since."""
 
-    name: ClassVar[str] = "label:upheld"
-    mapping_id: int
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class AlertRaised(Event):
-    """Something needs a person."""
-
-    name: ClassVar[str] = "alert:raised"
-    alert_id: int
-    rule: str
-    severity: str
-    message: str
+    name: ClassVar[str] = "plan:undone"
+    plan_id: int
+    undone: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
-class AlertResolved(Event):
-    """What an alert spoke of is over."""
+class PlanStopped(Event):
+    """A plan stopped part-way: a person cancelled it, or it failed with `error`."""
 
-    name: ClassVar[str] = "alert:resolved"
-    alert_id: int
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReportWritten(Event):
-    """A quality, performance or forecast report was stored."""
-
-    name: ClassVar[str] = "report:written"
-    kind: str
-    report_id: int
-    verdict: str
+    name: ClassVar[str] = "plan:stopped"
+    plan_id: int
+    progress: int
+    total: int
+    error: str
 
 
 EVENTS: dict[str, type[Event]] = {event.name: event for event in Event.__subclasses__()}

@@ -6,16 +6,18 @@ blocks of which both say the same.
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 from numpy.typing import NDArray
 
 from llm_pipeline import files
+from llm_pipeline.domain.exported import is_ours
 from llm_pipeline.readers.blocks import BadRow, Block, Rows, check_width, content
 from llm_pipeline.readers.pieces import Pieces, lines
 
@@ -53,7 +55,7 @@ class Delimited:
                 else:
                     line += piece.count("\n")
                 if block.last > row:
-                    yield block
+                    yield _unsealed(block) if is_ours(self.columns) else block
                 row = block.last
 
     def _plain(self, piece: str, row: int, line: int) -> Block | None:
@@ -115,6 +117,12 @@ class Delimited:
                 break
         text.give_back(taken.given_back())
         return rows.block(row), taken.first
+
+
+def _unsealed(block: Block) -> Block:
+    """Return the cells of one of our own files as they were before they were sealed."""
+    columns = [pc.replace_substring_regex(c, r"\A'", "") for c in block.table.columns]
+    return replace(block, table=pa.Table.from_arrays(columns, schema=block.table.schema))
 
 
 def _encoded(piece: str) -> bytes | None:

@@ -1,10 +1,12 @@
 """Load: entries of the catalogue in."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
 from llm_pipeline import files
 from llm_pipeline.domain.events import TargetsLoaded
+from llm_pipeline.domain.exported import is_ours
 from llm_pipeline.domain.records import Target
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import catalogue, log
@@ -28,10 +30,15 @@ def read_targets(path: Path, key: str = "key", name: str = "name") -> list[Targe
         if needed not in header:
             raise InvalidInput(f"{path.name} has no column {needed!r}; it has {', '.join(header)}")
     entries = []
+    ours = is_ours(header)
     for row in files.read_rows(path):
         values = {column: value.strip() for column, value in row.values.items()}
         if row.problem or not values.get(key):
             raise InvalidInput(f"{path.name} line {row.line}: {row.problem or 'the key is empty'}")
+        if ours and values["retired"] == "true":
+            continue
         rest = {c: v for c, v in values.items() if c not in (key, name, "category") and v}
+        if ours:
+            rest = json.loads(values["attributes"])
         entries.append(Target(values[key], values[name], values.get("category", ""), rest))
     return entries

@@ -5,7 +5,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -114,16 +114,27 @@ def record(session: Session, change: Change, act: Act) -> int:
 def undoable(session: Session, mapping_id: int) -> Undoable | None:
     """Return the newest decision about a mapping that is not itself an undo nor undone."""
     d = decisions.c
-    undone = select(d.undoes).where(d.undoes.is_not(None))
     row = session.execute(
         select(d.id, d.action, d.previous_status, d.previous_target_id, d.displaced_mapping_id)
-        .where(d.mapping_id == mapping_id, d.undoes.is_(None), d.id.not_in(undone))
+        .where(d.mapping_id == mapping_id, is_no_undo(d.undoes), ~is_undone(d.id))
         .order_by(d.id.desc())
         .limit(1)
     ).first()
     if row is None:
         return None
     return Undoable(row[0], Action(row[1]), Status(row[2]), row[3], row[4])
+
+
+def is_no_undo(undoes: ColumnElement[int | None]) -> ColumnElement[bool]:
+    """Whether a decision takes back no other, in words that no index answers: SQLite would take
+    the unique one of `undoes` and find nearly all decisions in it."""
+    return func.coalesce(undoes, 0) == 0
+
+
+def is_undone(decision_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether a decision was taken back."""
+    undo_of_it = decisions.alias()
+    return exists().where(undo_of_it.c.undoes == decision_id)
 
 
 def target_key(session: Session, target_id: int) -> str:

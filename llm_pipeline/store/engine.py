@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +58,24 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Session]:
+def transaction(engine: Engine | Connection) -> Iterator[Session]:
     """Write: commits when the block ends, rolls back when it raises.
 
     Writers take turns, on PostgreSQL too: one that changed a mapping and then waited for the log,
     beside one that held the log and wanted the mapping, were a deadlock.
     """
-    with Session(engine.execution_options(writes=True)) as session, session.begin():
+    options = {"writes": True, **_isolated(engine, "READ COMMITTED")}
+    with Session(engine.execution_options(**options)) as session, session.begin():
         take_log(session)
+        _expect_lookups(session)
         yield session
+
+
+def _expect_lookups(session: Session) -> None:
+    """Tell PostgreSQL that pages come from memory or a fast disk: by default it takes a thousand
+    lookups for slower than going through a million rows."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL random_page_cost = 1.1"))
 
 
 def take_log(session: Session) -> None:
@@ -76,12 +85,15 @@ def take_log(session: Session) -> None:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Session]:
+def reading(engine: Engine | Connection) -> Iterator[Session]:
     """Read one consistent state; waits for nobody on SQLite."""
-    if engine.dialect.name == "postgresql":
-        engine = engine.execution_options(isolation_level="REPEATABLE READ")
-    with Session(engine) as session, session.begin():
+    options = {"writes": False, **_isolated(engine, "REPEATABLE READ")}
+    with Session(engine.execution_options(**options)) as session, session.begin():
         yield session
+
+
+def _isolated(engine: Engine | Connection, level: str) -> dict[str, str]:
+    return {"isolation_level": level} if engine.dialect.name == "postgresql" else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +101,19 @@ class Database:
     """For steps that need several transactions: a way to begin one, and to read without waiting."""
 
     engine: Engine
+    connection: Connection | None = None
 
     def begin(self) -> AbstractContextManager[Session]:
-        return transaction(self.engine)
+        return transaction(self.connection or self.engine)
 
     def read(self) -> AbstractContextManager[Session]:
-        return reading(self.engine)
+        return reading(self.connection or self.engine)
+
+    @contextmanager
+    def held(self) -> Iterator["Database"]:
+        """Let several transactions share a connection, and with it temporary tables."""
+        with self.engine.connect() as connection:
+            yield replace(self, connection=connection)
 
 
 def migrate(engine: Engine) -> None:

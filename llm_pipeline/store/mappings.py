@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Status
@@ -147,6 +147,21 @@ def by_ids(session: Session, ids: Sequence[int]) -> list[StoredMapping]:
     rows = session.execute(_select().where(mappings.c.id.in_(ids)))
     stored = {row.id: _stored(row) for row in rows}
     return [stored[mapping_id] for mapping_id in ids]
+
+
+def matching(session: Session, wanted: Filter, *, literally: bool) -> ColumnElement[bool]:
+    """Return what a filter asks, as a condition over everything that it matches; `literally`
+    refuses words that would be taken for others."""
+    return search.clause(session, wanted, literally=literally)
+
+
+def named(session: Session, ids: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a mapping is one of these; `NotFound` if some are not there."""
+    chosen = mappings.c.id.in_(ids)
+    missing = sorted(set(ids) - set(session.scalars(select(mappings.c.id).where(chosen))))
+    if missing:
+        raise NotFound(f"there is no mapping {', '.join(map(str, missing[:10]))}")
+    return chosen
 
 
 def counts(session: Session) -> dict[str, int]:

@@ -166,7 +166,7 @@ live_spans = Table(
     Column("target_id", ForeignKey("targets.id")),
     Column("live_from", Id, nullable=False),
     Column("live_to", Id, nullable=False),
-    Column("ended_by", Text, nullable=False),  # superseded, corrected, rejected or undone
+    Column("ended_by", Text, nullable=False),  # superseded, corrected, rejected, reopened, undone
     Index("ix_live_spans_mapping_id", "mapping_id"),
     Index("ix_live_spans_live_to", "live_to"),
 )
@@ -205,7 +205,9 @@ decisions = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("previous_status", Text, nullable=False),
     Column("previous_target_id", ForeignKey("targets.id")),
+    Column("previous_conflict", Boolean),
     Column("displaced_mapping_id", ForeignKey("mappings.id")),
+    Column("displaced_status", Text),
     Column("undoes", ForeignKey("decisions.id"), unique=True),
     Column("suggested_target_id", ForeignKey("targets.id")),
     Column("probability", Float),
@@ -216,8 +218,9 @@ decisions = Table(
     time_column("decided_at"),
     Index("ix_decisions_mapping_id", "mapping_id"),
     Index(
-        "ix_decisions_plan_id",
+        "ix_decisions_plan_id_mapping_id",
         "plan_id",
+        "mapping_id",
         sqlite_where=text("plan_id IS NOT NULL"),
         postgresql_where=text("plan_id IS NOT NULL"),
     ),

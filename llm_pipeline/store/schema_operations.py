@@ -143,6 +143,7 @@ leases = Table(
     time_column("expires_at"),
 )
 
+# `progress` counts the items that the present run has gone through, up to the mapping `cursor`.
 plans = Table(
     "plans",
     metadata,
@@ -152,20 +153,50 @@ plans = Table(
     Column("target_id", ForeignKey("targets.id")),
     Column("count", Id, nullable=False),
     Column("digest", Text, nullable=False),
-    Column("status", Text, nullable=False),  # previewed, applying, applied, undoing, undone
+    Column("status", Text, nullable=False),  # domain.plans.PlanStatus
     Column("progress", Id, nullable=False, server_default="0"),
     Column("actor", Text, nullable=False),
     time_column("created_at"),
     time_column("updated_at"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("preview", JSON),  # what the preview told beside the count
+    Column("cursor", Id, nullable=False, server_default="0"),
+    Column("decided", Id, nullable=False, server_default="0"),
+    Column("changed_since", Id, nullable=False, server_default="0"),
+    Column("undone", Id, nullable=False, server_default="0"),
+    Column("kept", Id, nullable=False, server_default="0"),
+    Column("applied_by", Text),
+    Column("undone_by", Text),
+    Column("error", Text, nullable=False, server_default=""),
+    time_column("apply_began_at", nullable=True),
+    time_column("apply_ended_at", nullable=True),
+    time_column("undo_began_at", nullable=True),
+    time_column("undo_ended_at", nullable=True),
 )
 
+# The mappings that a plan changes as its preview found them, and the live ones that give way.
+# Without foreign keys: checking them took longer than writing the rows.
 plan_items = Table(
     "plan_items",
     metadata,
-    Column("plan_id", ForeignKey("plans.id"), primary_key=True),
-    Column("mapping_id", ForeignKey("mappings.id"), primary_key=True),
+    Column("plan_id", Id, primary_key=True, autoincrement=False),
+    Column("mapping_id", Id, primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False),
-    Column("decision_id", ForeignKey("decisions.id")),
+    Column("target_id", Id),
+    Column("displaced_id", Id),
+    Column("displaced_version", Integer),
+    sqlite_with_rowid=False,
+)
+
+# Items that were left alone, in applying or in undoing, and why.
+plan_leftovers = Table(
+    "plan_leftovers",
+    metadata,
+    Column("plan_id", Id, primary_key=True, autoincrement=False),
+    Column("undoing", Boolean, primary_key=True),
+    Column("mapping_id", Id, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 metrics = Table(

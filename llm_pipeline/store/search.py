@@ -72,10 +72,21 @@ def find(
     )
 
 
-def clause(session: Session, wanted: Filter, seconds: float = SECONDS) -> ColumnElement[bool]:
-    """Return what a filter asks as a condition for `WHERE` over everything that it matches."""
+def clause(
+    session: Session, wanted: Filter, seconds: float = SECONDS, *, literally: bool = False
+) -> ColumnElement[bool]:
+    """Return what a filter asks as a condition for `WHERE` over everything that it matches.
+
+    InvalidInput if looking its words up takes too long, and `literally` also if a word is in no
+    text and would be taken for another.
+    """
     with Deadline(session, seconds) as deadline:
         asked = ask(deadline, wanted)
+    if deadline.reached:
+        raise InvalidInput(f"looking up {wanted.q!r} takes longer than {seconds:g} s; narrow it")
+    if literally and asked.read_as:
+        word, meant = next(iter(asked.read_as.items()))
+        raise InvalidInput(f"no text contains {word!r}; did you mean {' or '.join(meant)}?")
     return hits.clause(asked.conditions, is_sqlite=deadline.is_sqlite)
 
 

@@ -18,6 +18,7 @@ from llm_pipeline.store import activity, touched
 from llm_pipeline.store.columns import Id
 from llm_pipeline.store.schema import LIVE_STATUSES
 from llm_pipeline.store.staging import with_times
+from llm_pipeline.store.temporary import emptied
 
 _ENDS = {
     Action.APPROVE: "superseded",
@@ -71,12 +72,10 @@ chosen_mappings = Table(
     Column("displaced_id", Id),
 )
 
-_CREATE = (
-    """CREATE TEMPORARY TABLE IF NOT EXISTS chosen_mappings (
-        mapping_id BIGINT PRIMARY KEY, status TEXT NOT NULL, target_id BIGINT, undoes BIGINT,
-        revives BIGINT, displaced_id BIGINT)""",
-    "DELETE FROM chosen_mappings",
-)
+_TEMPORARY = {
+    "chosen_mappings": """mapping_id BIGINT PRIMARY KEY, status TEXT NOT NULL, target_id BIGINT,
+        undoes BIGINT, revives BIGINT, displaced_id BIGINT"""
+}
 _FIND_DISPLACED = f"""
     UPDATE chosen_mappings SET displaced_id = (
         SELECT other.id FROM mappings m JOIN mappings other ON other.normalized = m.normalized
@@ -91,40 +90,50 @@ _ALL = """
     SELECT mapping_id AS id FROM chosen_mappings
     UNION SELECT displaced_id FROM chosen_mappings WHERE displaced_id IS NOT NULL
     UNION SELECT revives FROM chosen_mappings WHERE revives IS NOT NULL"""
+# Cross joins, because SQLite keeps their order: else it may go through all mappings.
 _CLOSE_SPANS = f"""
     INSERT INTO live_spans (mapping_id, target_id, live_from, live_to, ended_by)
     SELECT m.id, m.target_id, m.live_from, :offset, :ended_by
-    FROM chosen_mappings c JOIN mappings m ON m.id = c.mapping_id WHERE m.{LIVE_STATUSES}
+    FROM chosen_mappings c CROSS JOIN mappings m
+    WHERE m.id = c.mapping_id AND m.{LIVE_STATUSES}
     UNION ALL
     SELECT m.id, m.target_id, m.live_from, :offset, 'superseded'
-    FROM chosen_mappings c JOIN mappings m ON m.id = c.displaced_id"""  # noqa: S608
+    FROM chosen_mappings c CROSS JOIN mappings m WHERE m.id = c.displaced_id"""  # noqa: S608
 _DECIDE = """
     INSERT INTO decisions (mapping_id, action, target_id, actor, reason, previous_status,
-        previous_target_id, displaced_mapping_id, undoes, suggested_target_id, probability,
-        model_version, plan_id, "offset", decided_at)
-    SELECT m.id, :action, c.target_id, :actor, :reason, m.status, m.target_id, c.displaced_id,
-        c.undoes, m.suggested_target_id, m.probability, m.model_version,
-        CAST(:plan_id AS BIGINT), :offset, :at
-    FROM chosen_mappings c JOIN mappings m ON m.id = c.mapping_id ORDER BY m.id"""
+        previous_target_id, previous_conflict, displaced_mapping_id, displaced_status, undoes,
+        suggested_target_id, probability, model_version, plan_id, "offset", decided_at)
+    SELECT m.id, :action, c.target_id, :actor, :reason, m.status, m.target_id, m.conflict,
+        c.displaced_id, other.status, c.undoes, m.suggested_target_id, m.probability,
+        m.model_version, CAST(:plan_id AS BIGINT), :offset, :at
+    FROM chosen_mappings c CROSS JOIN mappings m
+        LEFT JOIN mappings other ON other.id = c.displaced_id
+    WHERE m.id = c.mapping_id ORDER BY c.mapping_id"""
 _RETIRE_DISPLACED = """
     UPDATE mappings SET status = 'retired', live_from = NULL, version = version + 1,
         updated_at = :at
     WHERE id IN (SELECT displaced_id FROM chosen_mappings)"""
+# The second condition leads SQLite to the rows; by the join alone it goes through all mappings.
 _CHANGE = f"""
     UPDATE mappings SET status = c.status, target_id = c.target_id,
         live_from = CASE WHEN c.{LIVE_STATUSES} THEN :offset END,
-        conflict = mappings.conflict AND :action = 'skip',
+        conflict = CASE WHEN c.undoes IS NULL THEN mappings.conflict AND :action = 'skip'
+            ELSE coalesce((SELECT d.previous_conflict FROM decisions d WHERE d.id = c.undoes),
+                          false) END,
         version = mappings.version + 1, updated_at = :at
-    FROM chosen_mappings c WHERE c.mapping_id = mappings.id"""  # noqa: S608
+    FROM chosen_mappings c
+    WHERE c.mapping_id = mappings.id AND mappings.id IN (SELECT mapping_id FROM chosen_mappings)"""  # noqa: S608
 _REVIVE = """
-    UPDATE mappings SET status = 'approved', live_from = :offset, version = version + 1,
-        updated_at = :at
+    UPDATE mappings SET live_from = :offset, version = version + 1, updated_at = :at,
+        status = coalesce((
+            SELECT d.displaced_status FROM chosen_mappings c JOIN decisions d ON d.id = c.undoes
+            WHERE c.revives = mappings.id), 'approved')
     WHERE status = 'retired' AND id IN (SELECT revives FROM chosen_mappings)"""
 _SUGGESTED = """
     SELECT count(CASE WHEN m.status = 'pending' THEN m.suggested_target_id END),
         count(CASE WHEN m.status = 'pending' AND m.suggested_target_id = c.target_id THEN 1 END),
         count(*)
-    FROM chosen_mappings c JOIN mappings m ON m.id = c.mapping_id"""
+    FROM chosen_mappings c CROSS JOIN mappings m WHERE m.id = c.mapping_id"""
 
 
 def choose(session: Session, changes: Sequence[Change] | Select[Any]) -> int:
@@ -132,8 +141,7 @@ def choose(session: Session, changes: Sequence[Change] | Select[Any]) -> int:
 
     A query gives the columns of `Change` in their order.
     """
-    for statement in _CREATE:
-        session.execute(text(statement))
+    emptied(session, _TEMPORARY)
     into = insert(chosen_mappings)
     if isinstance(changes, Select):
         session.execute(into.from_select(list(Change.__slots__), changes))

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from llm_pipeline.store import documents
+from llm_pipeline.store.temporary import emptied
 
 _SPELLED = {
     "sqlite": {
@@ -27,12 +28,10 @@ _SPELLED = {
         "chance": "CAST(random() * 2147483646 AS BIGINT)",
     },
 }
-_CREATE = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS touched_mappings (mapping_id {id} PRIMARY KEY)",
-    "CREATE TEMPORARY TABLE IF NOT EXISTS touched_keys (key TEXT PRIMARY KEY)",
-    "DELETE FROM touched_mappings",
-    "DELETE FROM touched_keys",
-)
+_TEMPORARY = {
+    "touched_mappings": "mapping_id {id} PRIMARY KEY",
+    "touched_keys": "key TEXT PRIMARY KEY",
+}
 _GATHER = """
     INSERT INTO touched_mappings (mapping_id)
     SELECT id FROM ({ids}) AS chosen WHERE true ON CONFLICT DO NOTHING"""
@@ -124,8 +123,7 @@ def rebuild(session: Session) -> None:
 
 def _begin(session: Session, ids: str | Sequence[int]) -> None:
     spelled = _SPELLED[session.get_bind().dialect.name]
-    for statement in _CREATE:
-        session.execute(text(statement.format(**spelled)))
+    emptied(session, {name: made.format(**spelled) for name, made in _TEMPORARY.items()})
     _gather(session, ids)
 
 

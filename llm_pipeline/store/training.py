@@ -15,19 +15,28 @@ from sqlalchemy import (
     Subquery,
     and_,
     case,
+    exists,
     false,
     func,
     insert,
     literal,
     or_,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Status
 from llm_pipeline.store import extra_columns
-from llm_pipeline.store.schema import live_spans, mappings, submissions, targets, uploads
+from llm_pipeline.store.schema import (
+    LIVE_STATUSES,
+    live_spans,
+    mappings,
+    submissions,
+    targets,
+    uploads,
+)
 from llm_pipeline.store.schema_operations import training_sets
 
 _M = mappings.c
@@ -199,11 +208,14 @@ def live_changes(session: Session, after: int) -> list[LiveChange]:
         .join(targets, targets.c.id == _M.target_id)
         .where(_LIVE, _M.live_from > after)
     )
-    known_again = select(_M.normalized).where(_LIVE).scalar_subquery()
+    again = mappings.alias("again")
+    known_again = exists().where(
+        again.c.normalized == _M.normalized, text(f"again.{LIVE_STATUSES}")
+    )
     ended = (
         select(_M.text, _M.normalized, literal(None).label("key"), live_spans.c.live_to.label("at"))
         .join(live_spans, live_spans.c.mapping_id == _M.id)
-        .where(live_spans.c.live_to > after, _M.normalized.not_in(known_again))
+        .where(live_spans.c.live_to > after, ~known_again)
     )
     rows = [*session.execute(ended), *session.execute(begun)]
     return [LiveChange(row[0], row[2]) for row in sorted(rows, key=lambda row: row[3])]

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from llm_pipeline.domain.exported import MAPPING_COLUMNS, is_ours
 from llm_pipeline.domain.rows import (
     EMPTY,
     KNOWN,
@@ -68,13 +69,18 @@ def parse_rows(table: pa.Table, columns: Columns, known: Known, *, needs_target:
         "note": _column(table, columns.note),
         "occurred_at": time,
         "amount": amount,
-        "extra": _extra(table, columns.named()),
+        "extra": _extra(table, (*columns.named(), *_of_ours(table.column_names))),
     }
     length = pc.utf8_length(text)
     filled = pc.if_else(pc.equal(length, 0), pa.scalar(None, pa.string()), text)
     gated = (filled, length, problems(text, normal), target_state, time_state, amount_state)
     states = pa.Table.from_arrays(gated, names=STATES).to_pandas()
     return Parsed(pa.table(submissions), states)
+
+
+def _of_ours(names: Sequence[str]) -> Sequence[str]:
+    """Return the columns of our own files, which say nothing that a submission has to keep."""
+    return MAPPING_COLUMNS if is_ours(names) else ()
 
 
 def _column(table: pa.Table, name: str) -> pa.StringArray:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from llm_pipeline.domain.records import Action, Candidate, Recognition, State
+from llm_pipeline.domain.plans import MAKES
+from llm_pipeline.domain.records import Action, Candidate, Recognition, State, Status
 from llm_pipeline.domain.review import Order
 from llm_pipeline.errors import PipelineError
 from llm_pipeline.steps.lease_groups import Wish, lease_groups
@@ -17,6 +18,7 @@ from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.settle_group import Ruling, settle_group
 from llm_pipeline.steps.undo_group import undo_group
 from llm_pipeline.store import activity, mappings, suggestions, touched
+from llm_pipeline.store import plans as stored
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.schema import decisions, submissions
 from llm_pipeline.store.schema import mappings as table
@@ -26,6 +28,7 @@ from llm_pipeline.store.schema_derived import (
     status_counts,
     target_counts,
 )
+from llm_pipeline_tests import plan_factories as plans
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import load_catalogue, merge
 
@@ -133,6 +136,25 @@ def suggest(database: Database, clock: Clock, dice: random.Random) -> None:
         suggestions.save(session, answers, "1")
 
 
+def apply_plan(database: Database, clock: Clock, dice: random.Random) -> None:
+    action, key = dice.choice(list(MAKES)), dice.choice(KEYS)
+    status = dice.choice([None, *Status])
+    try:
+        found = plans.preview(database, clock, action, mappings.Filter(status=status), key)
+    except PipelineError:
+        return  # not every action takes a target
+    if dice.random() < 0.5:
+        review(database, clock, dice)
+    plans.apply(database, clock, found)
+
+
+def undo_plan(database: Database, clock: Clock, dice: random.Random) -> None:
+    with database.read() as session:
+        applied = [p.id for p in stored.page(session, None, 1000) if p.status == "applied"]
+    if applied:
+        plans.undo(database, clock, dice.choice(applied))
+
+
 ACTS: tuple[Callable[[Database, Clock, random.Random], None], ...] = (
     submit,
     trust,
@@ -142,6 +164,8 @@ ACTS: tuple[Callable[[Database, Clock, random.Random], None], ...] = (
     review_group,
     review_group,
     suggest,
+    apply_plan,
+    undo_plan,
 )
 
 
