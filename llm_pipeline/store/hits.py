@@ -54,7 +54,11 @@ def clause(asked: Sequence[Condition], *, is_sqlite: bool) -> ColumnElement[bool
     if is_sqlite and held:
         inside = mappings.c.id.in_(select(_index.c.rowid).where(matches(held)))
         return and_(inside, *checks(asked))
-    return and_(true(), *map(holds_any, held), *checks(asked))
+    if held:
+        # The expression of the index names bare columns, which a join would make ambiguous.
+        found = select(mappings.c.id).where(*map(holds_any, held)).correlate(None)
+        return and_(mappings.c.id.in_(found), *checks(asked))
+    return and_(true(), *checks(asked))
 
 
 def matching(
