@@ -29,14 +29,14 @@ _SETTLED = (
 )
 _CHANGING = f"'{MARK}s' || m.status || ' {MARK}t' || coalesce(m.target_id, m.proposed_target_id, 0)"
 DOCUMENT = f"{_SETTLED} || ' ' || {_CHANGING}"
-# Written as in the index, or PostgreSQL would not use it.
+# The index's expression, or PostgreSQL would not use it; a query may join mappings to themselves.
 POSTGRESQL_TOKENS = (
-    "(string_to_array(normalized, ' ') || ARRAY["
-    f"'{MARK}o' || source, '{MARK}b' || submitter, '{MARK}s' || status, "
-    f"'{MARK}d' || ((created_at AT TIME ZONE 'UTC')::date - DATE '2000-01-01')::text, "
-    f"'{MARK}u' || upload_id::text, "
-    f"'{MARK}t' || coalesce(target_id, proposed_target_id, 0)::text, "
-    f"'{MARK}k' || (id >> {BLOCK_BITS})::text])"
+    "(string_to_array(mappings.normalized, ' ') || ARRAY["
+    f"'{MARK}o' || mappings.source, '{MARK}b' || mappings.submitter, '{MARK}s' || mappings.status, "
+    f"'{MARK}d' || ((mappings.created_at AT TIME ZONE 'UTC')::date - DATE '2000-01-01')::text, "
+    f"'{MARK}u' || mappings.upload_id::text, "
+    f"'{MARK}t' || coalesce(mappings.target_id, mappings.proposed_target_id, 0)::text, "
+    f"'{MARK}k' || (mappings.id >> {BLOCK_BITS})::text])"
 )
 tokens = literal_column(POSTGRESQL_TOKENS, ARRAY(Text))
 

@@ -188,6 +188,9 @@ def test_filters_and_words_together_match_what_a_scan_does(
             assert not page.timed_out
             every_id = select(schema.mappings.c.id).where(search.clause(session, wanted))
             assert sorted(session.scalars(every_id)) == sorted(expected), wanted
+            other = schema.mappings.alias()
+            beside = every_id.join(other, other.c.id == schema.mappings.c.id)
+            assert len(session.scalars(beside).all()) == len(expected), wanted
 
 
 @pytest.mark.parametrize("walk", [4, 4_096])
