@@ -14,7 +14,6 @@ from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.group_decisions import Made, Settled
 from llm_pipeline.store.settling import Act
 
-CHUNK = 2_000
 PAUSE_SECONDS = 0.005
 HELD = timedelta(minutes=10)
 
@@ -45,17 +44,18 @@ def undo_group(
         act = _act(session, actor, reason, at)
         own_id = group_decisions.record(session, act, undone.keys, undoes=group_id)
         withdrawn = second_reviews.withdraw(session, group_id, at)
-        done, last = _chunk(session, own_id, undone, act, 0)
+        chunks, done = group_decisions.chunks(session, group_id), Settled()
+        while chunks and not done.mappings:
+            done = _chunk(session, own_id, undone, chunks.pop(0), act)
         if not done.mappings and not withdrawn:
             raise Conflict(_nothing_left(session, undone, own_id))
         leases.unskip(session, actor, undone.keys)
         _hold(session, undone, actor, at)
-    while last:
+    for offset in chunks:
         time.sleep(PAUSE_SECONDS)
         with database.begin() as session:
             act = _act(session, actor, reason, clock())
-            made, last = _chunk(session, own_id, undone, act, last)
-            done = done + made
+            done = done + _chunk(session, own_id, undone, offset, act)
     with database.read() as session:
         return GroupUndone(
             own_id, done.mappings, done.rows, group_decisions.standing(session, group_id)
@@ -66,10 +66,8 @@ def _act(session: Session, actor: str, reason: str, at: datetime) -> Act:
     return Act(Action.UNDO, actor, reason, at, log.next_offset(session))
 
 
-def _chunk(
-    session: Session, own_id: int, undone: Made, act: Act, after: int
-) -> tuple[Settled, int]:
-    made, last = group_decisions.undo_chunk(session, own_id, undone, act, after, CHUNK)
+def _chunk(session: Session, own_id: int, undone: Made, offset: int, act: Act) -> Settled:
+    made = group_decisions.undo_chunk(session, own_id, undone, offset, act)
     if made.mappings:
         told = GroupDecided(
             act.actor,
@@ -82,7 +80,7 @@ def _chunk(
             act.reason,
         )
         log.append(session, act.at, told)
-    return made, last if made.mappings == CHUNK else 0
+    return made
 
 
 def _hold(session: Session, undone: Made, actor: str, at: datetime) -> None:

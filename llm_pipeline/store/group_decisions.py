@@ -162,9 +162,7 @@ def settle_chunk(
     session: Session, group_id: int, act: Act, some: Sequence[Member], target_id: int | None
 ) -> Settled:
     """Decide about mappings that were just found unchanged."""
-    status = {Action.REJECT: Status.REJECTED, Action.SKIP: Status.PENDING}.get(
-        act.action, Status.APPROVED
-    )
+    status = _made(act.action)
     return _settle(
         session,
         group_id,
@@ -183,40 +181,37 @@ def _settle(
     return Settled(done.decided, rows, done.displaced)
 
 
-def undo_chunk(
-    session: Session, group_id: int, undone: Made, act: Act, after: int, limit: int
-) -> tuple[Settled, int]:
-    """Take back up to `limit` decisions of a group with an id above `after`, as far as they still
-    stand; return what was taken back and the last id."""
+def chunks(session: Session, group_id: int) -> list[int]:
+    """Return the offsets of the chunks in which groups were settled."""
+    c = group_chunks.c
+    query = select(c.offset).where(c.group_id == group_id).order_by(c.offset)
+    return list(session.scalars(query))
+
+
+def undo_chunk(session: Session, group_id: int, undone: Made, offset: int, act: Act) -> Settled:
+    """Take back one chunk of a decision about groups, as far as it still stands."""
     later = decisions_table.alias("later")
     other = mappings.alias("other")
     newer = exists().where(later.c.mapping_id == _D.mapping_id, later.c.id > _D.id)
     waits_already = exists().where(
         other.c.normalized == _M.normalized, other.c.id != _M.id, text("other.status = 'pending'")
     )
-    made = {Action.REJECT: Status.REJECTED, Action.SKIP: Status.PENDING}
-    status = made.get(undone.action, Status.APPROVED)
     found = session.execute(
-        select(
-            _D.mapping_id,
-            _D.previous_target_id,
-            _D.id,
-            _D.displaced_mapping_id,
-            _M.rows,
-        )
-        .select_from(group_chunks)
-        .join(decisions_table, _D.offset == group_chunks.c.offset)
+        select(_D.mapping_id, _D.previous_target_id, _D.id, _D.displaced_mapping_id, _M.rows)
         .join(mappings, _M.id == _D.mapping_id)
-        .where(group_chunks.c.group_id == undone.id, _D.id > after, _M.status == status.value)
+        .where(_D.offset == offset, _M.status == _made(undone.action).value)
         .where(~newer, ~waits_already)
         .order_by(_D.id)
-        .limit(limit)
     ).all()
     if not found:
-        return Settled(), 0
+        return Settled()
     changes = [Change(m, Status.PENDING, was, undoes, back) for m, was, undoes, back, _ in found]
-    rows = sum(row.rows for row in found)
-    return _settle(session, group_id, act, changes, rows), found[-1].id
+    return _settle(session, group_id, act, changes, sum(row.rows for row in found))
+
+
+def _made(action: Action) -> Status:
+    made = {Action.REJECT: Status.REJECTED, Action.SKIP: Status.PENDING}
+    return made.get(action, Status.APPROVED)
 
 
 def standing(session: Session, group_id: int) -> int:
