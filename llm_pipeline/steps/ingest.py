@@ -25,8 +25,8 @@ from llm_pipeline.vectors.rows import Known
 REJECTED_SHARE_THAT_FAILS = 0.5
 # Short transactions with a pause behind each: a person's decision never waits long for an upload.
 SLICE_ROWS = 5_000
-SMALLEST_SLICE = 1_000
-SLICE_SECONDS = 0.025
+SMALLEST_SLICE = 1_500
+SLICE_SECONDS = 0.04
 PAUSE_SECONDS = 0.005
 
 
@@ -186,8 +186,8 @@ class _Merger:
             run.staged.drop(self._database)
 
     def _merge_part(self, merging: staged.Merging, run: Run, part: _Part) -> bool:
-        began = time.perf_counter()
         with merging.begin() as session:
+            began = time.perf_counter()
             if not self._write(session, run, part):
                 return False
         self._pace(part.accepted, time.perf_counter() - began)

@@ -1,7 +1,7 @@
 """Connections and transactions. Callers open one; steps receive its session and never commit."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
+
+from llm_pipeline.store.turns import turn
 
 __all__ = ["Database", "Engine", "Session", "migrate", "open_engine", "reading", "transaction"]
 
@@ -65,10 +67,18 @@ def transaction(engine: Engine | Connection) -> Iterator[Session]:
     beside one that held the log and wanted the mapping, were a deadlock.
     """
     options = {"writes": True, **_isolated(engine, "READ COMMITTED")}
-    with Session(engine.execution_options(**options)) as session, session.begin():
+    writes = engine.execution_options(**options)
+    with _turn(engine), Session(writes) as session, session.begin():
         take_log(session)
         _expect_lookups(session)
         yield session
+
+
+def _turn(engine: Engine | Connection) -> AbstractContextManager[None]:
+    address = engine.engine.url
+    if address.get_backend_name() != "sqlite":
+        return nullcontext()
+    return turn(str(address), BUSY_TIMEOUT_MS / 1000)
 
 
 def _expect_lookups(session: Session) -> None:

@@ -8,7 +8,7 @@ import io
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
-from llm_pipeline.store.engine import Database, take_log
+from llm_pipeline.store.engine import Database, transaction
 from llm_pipeline.store.sorting import Sorted
 
 _COLUMNS = """
@@ -106,12 +106,8 @@ class Merging:
 
     connection: Connection
 
-    @contextmanager
-    def begin(self) -> Iterator[Session]:
-        """Write, as `engine.transaction` does."""
-        with Session(self.connection) as session, session.begin():
-            take_log(session)
-            yield session
+    def begin(self) -> AbstractContextManager[Session]:
+        return transaction(self.connection)
 
 
 def forget(database: Database, upload_id: int) -> None:

@@ -1,5 +1,7 @@
 """The temporary table through which chunks of uploads pass; it lives as long as a connection."""
 
+from functools import lru_cache
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -46,6 +48,7 @@ CREATE = (
 CLEAR = "DELETE FROM staged_rows"
 
 
+@lru_cache(maxsize=256)
 def with_times(statement: str) -> TextClause:
     """Prepare a statement whose `:at` is a time, stored the same way as every other time."""
     clause = text(statement)
