@@ -48,6 +48,8 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         "foreign_keys = ON",
         "temp_store = MEMORY",
         "cache_size = -65536",
+        # 64 MB: the pages that an upload writes again and again reach the database once.
+        "wal_autocheckpoint = 16000",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 
