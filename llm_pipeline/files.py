@@ -5,6 +5,7 @@ for spreadsheets is here.
 """
 
 import csv
+import gzip
 import hashlib
 import zlib
 from collections import deque
@@ -22,6 +23,7 @@ from llm_pipeline.errors import InvalidInput
 DELIMITERS = ",;\t|"
 MAX_CELL = 131_072
 _KEPT_OF_A_BAD_ROW = 1_000
+_HASHED_AT_ONCE = 1 << 20
 # What reading a file can raise before its end: gone, half a gzip file, another encoding.
 UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
 # A line of our own after the last one: an open quote swallows it, and is known by that.
@@ -46,15 +48,30 @@ class FileRow:
 
 
 def digest(path: Path, *purpose: str) -> str:
-    """Return the SHA-256 of a file's content and of what it is read for, as hexadecimal digits."""
+    """Return the SHA-256 of a file's content and of what it is read for, as hexadecimal digits.
+
+    Packed again, or not packed, it is the same content.
+    """
     try:
-        with path.open("rb") as file:
-            hashed = hashlib.file_digest(file, "sha256")
+        hashed = _hashed(path)
     except OSError as error:
         raise InvalidInput(f"{path.name} cannot be opened: {_said(error)}") from error
     for word in purpose:
         hashed.update(b"\0" + word.encode())
     return hashed.hexdigest()
+
+
+def _hashed(path: Path) -> "hashlib._Hash":
+    try:
+        hashed = hashlib.sha256()
+        with packed.open_bytes(path) as file:
+            while block := file.read(_HASHED_AT_ONCE):
+                hashed.update(block)
+    except (EOFError, zlib.error, gzip.BadGzipFile, InvalidInput):
+        # Damaged or a bomb: reading it will tell. Until then it is what it was sent as.
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256")
+    return hashed
 
 
 def columns(path: Path, encoding: str = packed.UTF_8) -> list[str]:
@@ -99,14 +116,19 @@ def read_cells(path: Path, after_row: int = 0, encoding: str = packed.UTF_8) -> 
     """
     with open_text(path, encoding) as file:
         delimiter, names = read_header(path, file)
-        found = parse_rows(Lines(file), delimiter, len(names))
-        for row, (line, values, problem) in enumerate(found, 1):
-            if row > after_row:
-                yield Cells(row, line, values, problem)
+        row = 0
+        for line, values, problem in parse_rows(Lines(file), delimiter, len(names)):
+            if values or problem:
+                row += 1
+                if row > after_row:
+                    yield Cells(row, line, values, problem)
 
 
 def parse_rows(lines: "Lines", delimiter: str, width: int) -> Iterator[tuple[int, list[str], str]]:
-    """Yield line, cells and problem of each row; the row before is behind `lines` by then."""
+    """Yield line, cells and problem of each row; the row before is behind `lines` by then.
+
+    An empty line has neither: a caller can stop there, and a file of such lines is no endless row.
+    """
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
         try:
@@ -122,8 +144,7 @@ def parse_rows(lines: "Lines", delimiter: str, width: int) -> Iterator[tuple[int
                 values, reader = [lines.give_back()], csv.reader(lines, delimiter=delimiter)
         line = lines.first
         lines.end_row()
-        if values or problem:
-            yield line, values, problem
+        yield line, values, problem
 
 
 class Lines:

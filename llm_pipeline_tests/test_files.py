@@ -165,3 +165,16 @@ def test_an_open_quote_costs_its_own_row_and_no_other(tmp_path: Path) -> None:
     assert (bad.row, bad.line, bad.content()) == (2, 3, '"open,b')
     assert len(read) == 20_002
     assert (read[-1].line, read[-1].values["text"]) == (20_003, "shop 19999")
+
+
+def test_content_is_the_same_however_it_is_packed(tmp_path: Path) -> None:
+    plain = tmp_path / "a.csv"
+    plain.write_text("text\nA\n")
+    digests = {files.digest(plain, "text")}
+    for stamp in (1, 2):
+        zipped = tmp_path / f"{stamp}.csv.gz"
+        zipped.write_bytes(gzip.compress(plain.read_bytes(), mtime=stamp))
+        digests.add(files.digest(zipped, "text"))
+    assert len(digests) == 1
+    (tmp_path / "half.gz").write_bytes(zipped.read_bytes()[:15])
+    assert files.digest(tmp_path / "half.gz", "text") not in digests

@@ -1,10 +1,11 @@
 """What routes are given: the parts of this process, who is asking, and plain kinds of input."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from llm_pipeline.api.live import Live
 from llm_pipeline.api.plan_worker import PlanWorker
@@ -30,11 +31,21 @@ def services(request: Request) -> Services:
 
 Given = Annotated[Services, Depends(services)]
 
+
+def _in_utc(at: datetime) -> datetime:
+    """Return a time in UTC, which it is in if it names no zone."""
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC, it is before the year 1 or after the year 9999") from error
+
+
 # PostgreSQL cannot store NUL, and no id is larger than 64 bits: both are refused at the door.
 _NO_NUL = r"^[^\x00]*$"
 Word = Annotated[str, StringConstraints(max_length=500, pattern=_NO_NUL)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=_NO_NUL)]
 RowId = Annotated[int, Path(ge=1, lt=2**63)]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many items to return")]
 Cursor = Annotated[
     Word | None, Query(description="`next_cursor` of the page before; none for the first page")

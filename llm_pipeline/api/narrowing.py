@@ -1,18 +1,15 @@
 """What narrows a list of mappings, out of a request's query."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
 
-from llm_pipeline.api.deps import Word
+from llm_pipeline.api.deps import Moment, Word
 from llm_pipeline.domain.records import Source, Status
 from llm_pipeline.store.filters import Filter
 
 Several = Annotated[list[Status] | None, Query(description="any of these; without it all")]
-Arrived = Annotated[
-    datetime | None, Query(description="time of arrival; in UTC if it names no zone")
-]
+Arrived = Annotated[Moment | None, Query(description="time of arrival; in UTC if it names no zone")]
 
 
 def narrowed(
@@ -35,13 +32,9 @@ def narrowed(
         source=source and source.value,
         upload=upload,
         submitter=submitter,
-        since=_with_zone(since),
-        until=_with_zone(until),
+        since=since,
+        until=until,
     )
-
-
-def _with_zone(at: datetime | None) -> datetime | None:
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 Narrowed = Annotated[Filter, Depends(narrowed)]

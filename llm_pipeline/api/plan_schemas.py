@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from llm_pipeline.api.deps import Word
+from llm_pipeline.api.deps import Moment, Word
 from llm_pipeline.api.narrowing import narrowed
 from llm_pipeline.api.schemas import Incoming
 from llm_pipeline.domain.plans import PlanStatus
@@ -26,8 +26,8 @@ class PlanFilter(Incoming):
     source: Source | None = None
     upload: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     submitter: Word | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
     def record(self) -> Filter:
         statuses = [self.status] if isinstance(self.status, Status) else self.status

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from llm_pipeline.api.deps import Text, Word
 from llm_pipeline.api.paging import Page
@@ -35,11 +35,15 @@ class NewDecision(Incoming):
     reason: Word = ""
 
 
+# Cells of files are trimmed, so what is to be named there must not end in blanks.
+Filled = Annotated[Word, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 class NewTarget(Incoming):
     """An entry of the catalogue to create, or to change by its key."""
 
-    key: Word = Field(min_length=1)
-    name: Word = Field(min_length=1)
+    key: Filled
+    name: Filled
     category: Word = ""
     attributes: dict[Word, Word] = Field(default={}, max_length=100)
 

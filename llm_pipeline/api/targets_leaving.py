@@ -7,22 +7,21 @@ from pydantic import BaseModel, Field
 
 from llm_pipeline.api.auth import Admin, Caller, Viewer
 from llm_pipeline.api.deps import Given, Services, Word
-from llm_pipeline.api.schemas import Incoming, TargetOut
+from llm_pipeline.api.schemas import Filled, Incoming, TargetOut
 from llm_pipeline.steps.retire import Order, Retired, rename, restore, retire
 from llm_pipeline.store import catalogue, moving
 from llm_pipeline.wiring import now
 
 router = APIRouter(prefix="/api/llm-center/targets", tags=["LLM Center"])
 
-Key = Annotated[Word, Field(min_length=1)]
 _SEEN = "of the impact that was shown; 409 if something has changed since"
 
 
 class Leave(Incoming):
     """A target to retire; with `into`, its mappings become that target's, else they wait again."""
 
-    key: Key
-    into: Key | None = None
+    key: Filled
+    into: Filled | None = None
     token: Word = Field(description=_SEEN)
     reason: Word = ""
 
@@ -30,8 +29,8 @@ class Leave(Incoming):
 class Rename(Incoming):
     """A target to give another key; name, category and attributes stay, mappings follow."""
 
-    key: Key
-    to: Key
+    key: Filled
+    to: Filled
     token: Word = Field(description=_SEEN)
     reason: Word = ""
 
@@ -39,7 +38,7 @@ class Rename(Incoming):
 class Restore(Incoming):
     """A retired target to choose again; mappings that moved stay where they are."""
 
-    key: Key
+    key: Filled
 
 
 class ImpactOut(BaseModel):

@@ -49,6 +49,9 @@ class Delimited:
             files.read_header(self.path, file)
             text, row, line = Pieces(file, _CUT), 0, 2
             while piece := text.whole_lines():
+                if not piece.strip("\r\n"):
+                    line += len(list(lines(piece)))
+                    continue
                 block = self._plain(piece, row, line)
                 if block is None:
                     block, line = self._odd(text, piece, row, line)
@@ -111,8 +114,9 @@ class Delimited:
         taken = files.Lines(chain(ahead, text), line)
         rows = Rows(self.columns)
         for start, values, problem in files.parse_rows(taken, self.delimiter, len(self.columns)):
-            row += 1
-            rows.add(row, start, values, problem)
+            if values or problem:
+                row += 1
+                rows.add(row, start, values, problem)
             if taken.first >= line + len(ahead):
                 break
         text.give_back(taken.given_back())

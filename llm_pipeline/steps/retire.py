@@ -79,7 +79,11 @@ def rename(database: Database, order: Order, clock: Clock) -> Retired:
     with database.begin() as session:
         before, into = catalogue.get(session, order.key), order.into or ""
         _demand_seen(session, before, order)
-        if into in catalogue.active_ids(session) or into in catalogue.retired_keys(session):
+        if into in catalogue.retired_keys(session):
+            raise Conflict(
+                f"target {into!r} is retired: restore it, then merge {order.key!r} into it"
+            )
+        if into in catalogue.active_ids(session):
             raise Conflict(f"target {into!r} is there already; merge {order.key!r} into it instead")
         entry = Target(into, before.name, before.category, before.attributes)
         loaded = catalogue.load(session, [entry], log.next_offset(session))

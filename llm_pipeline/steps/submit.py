@@ -1,5 +1,6 @@
 """Submit: one text in."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from llm_pipeline.domain.center_events import SubmissionsReceived
@@ -17,7 +18,11 @@ from llm_pipeline.store.engine import Session
 
 
 def submit(session: Session, said: Submission, actor: str, at: datetime) -> mappings.StoredMapping:
-    """Take in one text; it becomes a mapping that waits, or joins the one it agrees with."""
+    """Take in one text; it becomes a mapping that waits, or joins the one it agrees with.
+
+    It is trimmed, as the cells of files are.
+    """
+    said = replace(said, text=said.text.strip(), note=said.note.strip())
     problem = text_problem(said.text)
     if not problem and len(said.text) > MAX_TEXT_LENGTH:
         problem = f"it has {len(said.text)} characters, {MAX_TEXT_LENGTH} are allowed"

@@ -202,7 +202,17 @@ def test_refuses_a_cursor_it_never_gave(client: httpx.Client, cursor: str) -> No
     assert client.get(MAPPINGS, params={"cursor": cursor}).status_code == 422
 
 
-@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 1001}, {"q": "a\x00"}, {"status": "x"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 0},
+        {"limit": 1001},
+        {"q": "a\x00"},
+        {"status": "x"},
+        {"since": "0001-01-01T00:00:00+14:00"},
+        {"until": "9999-12-31T23:00:00-14:00"},
+    ],
+)
 def test_refuses_a_search_that_makes_no_sense(client: httpx.Client, query: dict[str, Any]) -> None:
     answer = client.get(MAPPINGS, params=query)
     assert answer.status_code == 422
@@ -240,6 +250,10 @@ def test_one_key_at_once_makes_one_submission(server: Running, engine: Engine) -
     assert statuses == [201] * 4
     with reading(engine) as session:
         assert rows_stored(session) == 1
+
+
+def test_a_text_is_trimmed_as_cells_are(client: httpx.Client) -> None:
+    assert submit(client, "\ttab start ").json()["text"] == "tab start"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +294,8 @@ def test_pages_of_targets_follow_each_other_by_key(client: httpx.Client) -> None
     assert rest["next_cursor"] is None
 
 
-@pytest.mark.parametrize("body", [[], {"key": "", "name": "x"}, {"key": "A"}, {"key": "A", "x": 1}])
+@pytest.mark.parametrize(
+    "body", [[], {"key": " ", "name": "x"}, {"key": "A"}, {"key": "A", "x": 1}]
+)
 def test_refuses_targets_that_are_incomplete(client: httpx.Client, body: object) -> None:
     assert client.post(TARGETS, json=body).status_code == 422

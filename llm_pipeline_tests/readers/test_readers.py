@@ -331,3 +331,11 @@ def test_a_workbook_whose_xml_is_a_bomb_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"no\.csv cannot be opened"):
         open_reader(tmp_path / "no.csv")
+
+
+def test_a_flood_of_empty_lines_holds_no_row_and_hides_none(tmp_path: Path) -> None:
+    flood = "\n" * (3 * pieces.PIECE)
+    path = _file(tmp_path, f"text,target\na,b\n{flood}c,d\n")
+    good, bad = read(path)
+    assert [values["text"] for _, _, values in good] == ["a", "c"]
+    assert (good[1][1], bad) == (3 + len(flood), [])
