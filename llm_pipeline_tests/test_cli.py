@@ -215,3 +215,14 @@ def test_the_search_index_is_checked_and_made_anew(run: Run, parts: Parts, tmp_p
     assert "run `llm-pipeline search rebuild`" in str(broken.exception)
     assert "made anew" in run("search", "rebuild").output
     assert run("search", "check").exit_code == 0
+
+
+def test_what_was_exported_is_taken_in_again(learned: Run, tmp_path: Path) -> None:
+    live = tmp_path / "live.csv"
+    told = learned("export", live, "--status", "approved", "--target", "SBUX", "--text", "oslo")
+    assert told.exit_code == 0
+    with live.open(newline="") as file:
+        assert {row["target"] for row in csv.DictReader(file)} == {"SBUX"}
+    assert "3 taken in as approved" in learned("ingest", live, "--approved").output
+    assert learned("export", live).exit_code != 0
+    assert "5 targets in" in learned("export", tmp_path / "all.jsonl", "--targets").output
