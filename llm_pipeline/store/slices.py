@@ -17,6 +17,11 @@ from llm_pipeline.store.staging import CLEAR, CREATE, with_times
 
 _IN_SLICE = "s.position BETWEEN :first AND :last"
 _NEW = "s.start NOT IN (SELECT start FROM known_texts)"
+# PostgreSQL knows nothing of temporary tables and would rather go through all mappings: a slice
+# that took longer the more there were. Each statement here is some thousand look-ups.
+_BY_LOOKUP = """
+    SELECT set_config(name, 'off', true)
+    FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name"""
 _CREATE = (
     "CREATE TEMPORARY TABLE IF NOT EXISTS known_texts (start INTEGER PRIMARY KEY)",
     "DELETE FROM known_texts",
@@ -74,6 +79,8 @@ class Slice:
 
 def merge(session: Session, part: Slice, act: Act, *, trusted: bool) -> Merged:
     """Write a slice: trusted labels are live at once, other rows wait."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(_BY_LOOKUP))
     for statement in _CREATE:
         session.execute(text(statement))
     known = _run(session, _KNOWN, part, act)
