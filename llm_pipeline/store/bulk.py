@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Submission
 from llm_pipeline.store import activity, touched
 from llm_pipeline.store.schema import ENDED_STATUSES, LIVE_STATUSES, PENDING_STATUS
-from llm_pipeline.store.staging import CLEAR, CREATE, staged_rows, with_times
+from llm_pipeline.store.staging import prepare, staged_rows, with_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +159,13 @@ _OF_THESE_TEXTS = f"""
 
 def merge(session: Session, act: Act, rows: Sequence[Row], *, trusted: bool) -> Merged:
     """Write rows that wait for recognition and review, or trusted labels that are live at once."""
-    for statement in CREATE:
-        session.execute(text(statement))
+    prepare(session)
     if rows:
         session.execute(insert(staged_rows), [_staged(row) for row in rows])
         activity.add(
             session, act.at, rows[0].submission.source.value, {activity.RECEIVED: len(rows)}
         )
-    merged = merge_staged(session, act, trusted=trusted)
-    session.execute(text(CLEAR))
-    return merged
+    return merge_staged(session, act, trusted=trusted)
 
 
 def merge_staged(session: Session, act: Act, *, trusted: bool) -> Merged:
