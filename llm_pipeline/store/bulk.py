@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Submission
 from llm_pipeline.store import activity, touched
 from llm_pipeline.store.schema import ENDED_STATUSES, LIVE_STATUSES, PENDING_STATUS
-from llm_pipeline.store.staging import CLEAR, CREATE, staged_rows, with_times
+from llm_pipeline.store.staging import prepare, staged_rows, with_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,10 @@ _NEW_PENDING = """
     FROM staged_rows s
     WHERE s.row IN (SELECT min(row) FROM staged_rows WHERE mapping_id IS NULL GROUP BY normalized)
     ORDER BY s.normalized"""
+# Found by id: `|| ''` keeps PostgreSQL from going through all that waits.
 _MARK_CONFLICTS = """
     UPDATE mappings SET conflict = true, version = version + 1
-    WHERE status = 'pending' AND NOT conflict AND id IN (
+    WHERE status || '' = 'pending' AND NOT conflict AND id IN (
         SELECT s.mapping_id FROM staged_rows s JOIN mappings m ON m.id = s.mapping_id
         WHERE s.target_id IS NOT NULL AND s.target_id <> m.proposed_target_id)"""
 _FILL_PROPOSALS = """
@@ -140,27 +141,31 @@ _SUBMIT = """
     FROM staged_rows ORDER BY row"""
 
 
-# Asked for by status, because each status has an index of its own; CROSS JOIN, or SQLite goes
+# Asked for by status, because each status has an index of its own. A text has one waiting and one
+# live mapping at most, and subqueries are look-ups for every database; CROSS JOIN, or SQLite goes
 # through all mappings and looks each up among the staged rows.
-_OF_THESE_TEXTS = " UNION ALL ".join(
-    f"SELECT m.id FROM staged_rows s CROSS JOIN mappings m "  # noqa: S608
-    f"WHERE m.normalized = s.normalized AND m.{these}"
-    for these in (PENDING_STATUS, LIVE_STATUSES, ENDED_STATUSES)
-)
+_OF_THESE_TEXTS = f"""
+    SELECT id FROM (SELECT (SELECT m.id FROM mappings m
+        WHERE m.normalized = s.normalized AND m.{PENDING_STATUS}) AS id FROM staged_rows s) AS w
+    WHERE id IS NOT NULL
+    UNION ALL
+    SELECT id FROM (SELECT (SELECT m.id FROM mappings m
+        WHERE m.normalized = s.normalized AND m.{LIVE_STATUSES}) AS id FROM staged_rows s) AS l
+    WHERE id IS NOT NULL
+    UNION ALL
+    SELECT m.id FROM staged_rows s CROSS JOIN mappings m
+    WHERE m.normalized = s.normalized AND m.{ENDED_STATUSES}"""  # noqa: S608
 
 
 def merge(session: Session, act: Act, rows: Sequence[Row], *, trusted: bool) -> Merged:
     """Write rows that wait for recognition and review, or trusted labels that are live at once."""
-    for statement in CREATE:
-        session.execute(text(statement))
+    prepare(session)
     if rows:
         session.execute(insert(staged_rows), [_staged(row) for row in rows])
         activity.add(
             session, act.at, rows[0].submission.source.value, {activity.RECEIVED: len(rows)}
         )
-    merged = merge_staged(session, act, trusted=trusted)
-    session.execute(text(CLEAR))
-    return merged
+    return merge_staged(session, act, trusted=trusted)
 
 
 def merge_staged(session: Session, act: Act, *, trusted: bool) -> Merged:

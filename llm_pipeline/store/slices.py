@@ -13,14 +13,19 @@ from llm_pipeline.store import activity, bulk, touched
 from llm_pipeline.store.bulk import Act, Merged
 from llm_pipeline.store.schema import ENDED_STATUSES, LIVE_STATUSES, PENDING_STATUS
 from llm_pipeline.store.staged import Staged
-from llm_pipeline.store.staging import CLEAR, CREATE, with_times
+from llm_pipeline.store.staging import prepare, with_times
+from llm_pipeline.store.temporary import emptied
 
 _IN_SLICE = "s.position BETWEEN :first AND :last"
 _NEW = "s.start NOT IN (SELECT start FROM known_texts)"
-_CREATE = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS known_texts (start INTEGER PRIMARY KEY)",
-    "DELETE FROM known_texts",
-)
+# PostgreSQL knows nothing of temporary tables and would rather go through all mappings: a slice
+# that took longer the more there were. Each statement here is some thousand look-ups.
+# And nobody waits for the disk: what a crash of the server takes of the last slices, is read again.
+_BY_LOOKUP = """
+    SELECT set_config(name, 'off', true)
+    FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin',
+                      'synchronous_commit']) AS name"""
+_TEMPORARY = {"known_texts": "start INTEGER PRIMARY KEY"}
 # Asked for by status, because each status has an index of its own.
 _KNOWN = f"""
     INSERT INTO known_texts (start)
@@ -74,17 +79,16 @@ class Slice:
 
 def merge(session: Session, part: Slice, act: Act, *, trusted: bool) -> Merged:
     """Write a slice: trusted labels are live at once, other rows wait."""
-    for statement in _CREATE:
-        session.execute(text(statement))
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(_BY_LOOKUP))
+    emptied(session, _TEMPORARY)
     known = _run(session, _KNOWN, part, act)
     new = _add_new(session, part, act, trusted=trusted)
     joined = Merged(0, 0)
     if known:
-        for statement in CREATE:
-            session.execute(text(statement))
+        prepare(session)
         _run(session, _KNOWN_ROWS, part, act)
         joined = bulk.merge_staged(session, act, trusted=trusted)
-        session.execute(text(CLEAR))
     activity.add(session, act.at, "upload", {activity.RECEIVED: part.rows})
     return Merged(new.new_mappings + joined.new_mappings, new.approved + joined.approved)
 

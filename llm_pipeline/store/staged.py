@@ -31,6 +31,9 @@ _COLUMNS = """
     amount DOUBLE PRECISION, extra JSON, members BIGINT, proposal BIGINT, conflict BOOLEAN,
     version BIGINT, is_live BOOLEAN"""
 _ATTACHED = "staging"
+_OUTDATED = """
+    SELECT n_mod_since_analyze > 0.5 * n_live_tup FROM pg_stat_user_tables
+    WHERE relid = to_regclass('mappings')"""
 _LEFT = """
     SELECT tablename FROM pg_tables
     WHERE starts_with(tablename, :begin) AND schemaname = ANY(current_schemas(false))"""
@@ -89,6 +92,7 @@ def merging(database: Database, staged: Staged) -> Iterator["Merging"]:
     """Open staged rows for merging."""
     with database.engine.execution_options(writes=True).connect() as connection:
         if staged.path is None:
+            _refresh_statistics(connection)
             yield Merging(connection)
             return
         raw: Any = connection.connection.driver_connection
@@ -98,6 +102,14 @@ def merging(database: Database, staged: Staged) -> Iterator["Merging"]:
         finally:
             connection.rollback()
             raw.execute(f"DETACH DATABASE {_ATTACHED}")
+
+
+def _refresh_statistics(connection: Connection) -> None:
+    """Let PostgreSQL look at the mappings again once many are new: what it does not know of, it
+    goes through from one end to the other."""
+    with connection.begin():
+        if connection.scalar(text(_OUTDATED)):
+            connection.execute(text("ANALYZE mappings"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from sqlalchemy import (
     bindparam,
     text,
 )
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import TextClause
 
 from llm_pipeline.store.columns import Id, UTCDateTime
+from llm_pipeline.store.temporary import emptied
 
 staged_rows = Table(
     "staged_rows",
@@ -36,16 +38,21 @@ staged_rows = Table(
 )
 
 # `row` is no primary key, or SQLite would make it the rowid and PostgreSQL would not.
-CREATE = (
-    """CREATE TEMPORARY TABLE IF NOT EXISTS staged_rows (
-        row BIGINT, line BIGINT, text TEXT, normalized TEXT, key TEXT, target_id BIGINT,
-        note TEXT, source TEXT, occurred_at TIMESTAMP WITH TIME ZONE, amount DOUBLE PRECISION,
-        extra JSON, mapping_id BIGINT, is_last BOOLEAN DEFAULT false)""",
+_COLUMNS = """
+    row BIGINT, line BIGINT, text TEXT, normalized TEXT, key TEXT, target_id BIGINT, note TEXT,
+    source TEXT, occurred_at TIMESTAMP WITH TIME ZONE, amount DOUBLE PRECISION, extra JSON,
+    mapping_id BIGINT, is_last BOOLEAN DEFAULT false"""
+_INDEXES = (
     "CREATE INDEX IF NOT EXISTS staged_normalized ON staged_rows (normalized)",
     "CREATE INDEX IF NOT EXISTS staged_mapping ON staged_rows (mapping_id)",
-    "DELETE FROM staged_rows",
 )
-CLEAR = "DELETE FROM staged_rows"
+
+
+def prepare(session: Session) -> None:
+    """Make the table, or empty it."""
+    emptied(session, {staged_rows.name: _COLUMNS})
+    for statement in _INDEXES:
+        session.execute(text(statement))
 
 
 @lru_cache(maxsize=256)
