@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from llm_pipeline.api.auth import Viewer
 from llm_pipeline.api.deps import Given, Services
 from llm_pipeline.api.narrowing import Narrowed
-from llm_pipeline.api.spool import spooled
+from llm_pipeline.api.spool import Spooled
 from llm_pipeline.outgoing import MAPPINGS, MEDIA_TYPES, TARGETS, Format, encoded
 from llm_pipeline.store.export import mapping_rows, target_rows
 from llm_pipeline.wiring import now
@@ -52,5 +52,4 @@ def _file(
 ) -> StreamingResponse:
     name = f"{stem}-{now():%Y-%m-%d}.{form.value}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    body = spooled(pieces, services.parts.settings.path())
-    return StreamingResponse(body, 200, headers, MEDIA_TYPES[form])
+    return Spooled(pieces, services.parts.settings.path(), headers, MEDIA_TYPES[form])

@@ -1,18 +1,45 @@
 """What is written faster than a client reads it: by way of a file on the disk."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Event
 from typing import BinaryIO
 
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
 _PIECE = 1 << 18
 _LOOK_SECONDS = 0.02
 
 
-def spooled(pieces: Callable[[], Iterable[bytes]], folder: Path) -> Iterator[bytes]:
+class Spooled(StreamingResponse):
+    """Sends what `spooled` yields, and puts its file away also when the client leaves early.
+
+    Left to the garbage collector, the file may go before the generator that holds it.
+    """
+
+    def __init__(
+        self,
+        pieces: Callable[[], Iterable[bytes]],
+        folder: Path,
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        self._spooled = spooled(pieces, folder)
+        super().__init__(self._spooled, 200, headers, media_type)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await run_in_threadpool(self._spooled.close)
+
+
+def spooled(pieces: Callable[[], Iterable[bytes]], folder: Path) -> Generator[bytes, None, None]:
     """Yield what `pieces` yields, which never waits for whoever takes it.
 
     It reads the store in one transaction: while that is open SQLite cannot shorten its log, and a
