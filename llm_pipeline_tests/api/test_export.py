@@ -146,7 +146,7 @@ def test_a_client_that_stops_reading_holds_nothing_up(tmp_path: Path) -> None:
 
     body = spooled(pieces, tmp_path)
     assert next(body).startswith(b"x")
-    body.close()  # type: ignore[attr-defined]
+    body.close()
     assert ended.wait(5)
 
 
