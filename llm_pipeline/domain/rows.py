@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from math import isfinite
 
@@ -22,6 +22,16 @@ class Columns:
 
     def named(self) -> tuple[str, ...]:
         return (self.text, self.target, self.time, self.amount, self.note)
+
+    def chosen(self) -> tuple[str, ...]:
+        """Return the columns that somebody named, which a file must therefore have.
+
+        >>> Columns(target="code", note="").chosen()
+        ('code',)
+        """
+        usual = [field.default for field in fields(self)]
+        pairs = zip(self.named(), usual, strict=True)
+        return tuple(name for name, default in pairs if name not in ("", default))
 
 
 @dataclass(frozen=True, slots=True)

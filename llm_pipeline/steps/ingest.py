@@ -16,6 +16,7 @@ from llm_pipeline.domain.center_events import (
 from llm_pipeline.domain.records import GateResult, Status
 from llm_pipeline.domain.rows import Columns, KnownTargets
 from llm_pipeline.errors import Conflict, InvalidInput
+from llm_pipeline.readers.json_lines import JsonLines
 from llm_pipeline.readers.kinds import open_reader
 from llm_pipeline.reading_ahead import ReadingAhead, Run, Task
 from llm_pipeline.store import bulk, catalogue, log, quality, slices, staged, uploads
@@ -94,9 +95,14 @@ def take_in(
 
 
 def check_columns(job: Job) -> None:
-    """Raise InvalidInput unless the file can be read and has the columns that its purpose needs."""
-    found = open_reader(job.path, job.encoding).columns
-    needed = [job.columns.text, *([job.columns.target] if job.trusted else [])]
+    """Raise InvalidInput unless the file can be read and has the columns that its purpose needs,
+    and each that was named: a misspelt one would otherwise be left out without a word."""
+    reader = open_reader(job.path, job.encoding)
+    found = reader.columns
+    # The first lines of JSONL do not tell which names come later.
+    chosen = () if isinstance(reader, JsonLines) else job.columns.chosen()
+    trusted = [job.columns.target] if job.trusted else []
+    needed = dict.fromkeys([job.columns.text, *trusted, *chosen])
     for name in needed:
         if name not in found:
             raise InvalidInput(

@@ -189,11 +189,31 @@ def test_columns_and_name_can_be_given(database: Database, clock: Clock, tmp_pat
     assert str(extra) in ('{"shop": "4"}', "{'shop': '4'}")
 
 
+@pytest.mark.parametrize("field", ["target", "time", "amount", "note"])
+def test_a_column_that_was_named_must_be_there(
+    database: Database, clock: Clock, tmp_path: Path, field: str
+) -> None:
+    job = Job(_write(tmp_path, "text,code\nA,GS\n"), "ann", columns=Columns(**{field: "cod"}))
+    with pytest.raises(InvalidInput, match="has no column 'cod'; it has text, code"):
+        _ingest(database, clock, job)
+    assert _names(database) == []
+
+
+def test_a_column_that_was_named_may_come_late_in_json_lines(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    load_catalogue(database, clock)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "A"}\n' * 3_000 + '{"text": "B", "code": "GS"}\n')
+    _ingest(database, clock, Job(path, "ann", columns=Columns(target="code")))
+    assert ("B", "pending", None, "GS", 1) in standing(database)
+
+
 def test_an_upload_knows_the_job_that_takes_it_up_again(
     database: Database, clock: Clock, tmp_path: Path
 ) -> None:
     columns = Columns(text="vendor", note="memo")
-    path = write_csv(tmp_path / "rows.csv", ("vendor",), [("A",)])
+    path = write_csv(tmp_path / "rows.csv", ("vendor", "memo"), [("A", "")])
     job = Job(path, "ann", columns=columns, filename="mine.csv", encoding="utf-8")
     assert job_of(_ingest(database, clock, job)) == job
 
