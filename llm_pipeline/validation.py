@@ -14,6 +14,10 @@ from llm_pipeline.readers.blocks import Block, content
 from llm_pipeline.store.uploads import Rejected
 from llm_pipeline.vectors.rows import STATES, Known, parse_rows
 
+# What the gate said to a kind of row. Bad ones may each be of a kind of their own: not for ever.
+_ANSWERS: dict[tuple[object, ...], Sequence[str]] = {}
+_MOST_ANSWERS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -45,17 +49,31 @@ def _failing_rows(states: pd.DataFrame) -> Mapping[int, Sequence[str]]:
     """Return the reasons of the failing rows, by their place.
 
     The gate costs 4 s for a million rows, and most of them are of a few kinds: rows that differ in
-    nothing that it looks at get the same answer, so it is shown one of each kind. Of the text it
-    only looks whether there is one.
+    nothing that it looks at get the same answer, so it is shown one of each kind, once. Of the text
+    it only looks whether there is one.
     """
     kind = np.zeros(len(states), np.int64)
     for seen in (states["text"].isna(), *(states[name] for name in STATES[1:])):
         codes, values = pd.factorize(seen)
         kind = kind * len(values) + codes
     _, first, kind = np.unique(kind, return_index=True, return_inverse=True)
-    found = gates.failing_rows("submissions", states.iloc[first].reset_index(drop=True))
-    places = np.flatnonzero(np.isin(kind, list(found)))
-    return {place: found[kind[place]] for place in places.tolist()}
+    reasons = _reasons_of_kinds(states.iloc[first].reset_index(drop=True))
+    places = np.flatnonzero(np.array([bool(found) for found in reasons])[kind])
+    return {place: reasons[kind[place]] for place in places.tolist()}
+
+
+def _reasons_of_kinds(states: pd.DataFrame) -> list[Sequence[str]]:
+    """Return what the gate says to a row of each kind; it is asked about those that are new."""
+    looked_at = [states["text"].isna(), *(states[name] for name in STATES[1:])]
+    kinds = list(zip(*(column.tolist() for column in looked_at), strict=True))
+    known = {kind: _ANSWERS[kind] for kind in kinds if kind in _ANSWERS}
+    new = [place for place, kind in enumerate(kinds) if kind not in known]
+    if new:
+        found = gates.failing_rows("submissions", states.iloc[new].reset_index(drop=True))
+        known |= {kinds[place]: found.get(asked, ()) for asked, place in enumerate(new)}
+        if len(_ANSWERS) + len(new) <= _MOST_ANSWERS:
+            _ANSWERS.update(known)
+    return [known[kind] for kind in kinds]
 
 
 def _others(places: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
