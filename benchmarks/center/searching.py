@@ -17,6 +17,8 @@ from llm_pipeline.store.engine import Session
 
 SEED = 17
 ASKED = 200
+# A scan of five million rows takes seconds: it is asked a part of the searches.
+SCANNED_EACH = 5
 PAGE = 10_000
 CAP = 10_000
 REPEATED = 100
@@ -49,7 +51,8 @@ def counts(run: Run) -> None:
     settings = prepared(run)
     own, pages = _asked(settings, limit=1)
     peer, scans = _scanned(settings, "count(*)", None)
-    counted = [(page, rows[0][0]) for page, rows in zip(pages, scans, strict=True) if rows[0][0]]
+    pairs = zip(pages[::SCANNED_EACH], scans, strict=True)
+    counted = [(page, rows[0][0]) for page, rows in pairs if rows[0][0]]
     same = sum(page["total"] == min(number, CAP) for page, number in counted)
     run.results.add(
         "exact or capped count, p95",
@@ -133,9 +136,9 @@ def _cursor(http: httpx.Client, after: int) -> str:
 def _scanned(
     settings: Settings, columns: str, limit: int | None
 ) -> tuple[list[float], list[list[Any]]]:
-    """Return milliseconds and rows of the same searches without an index."""
+    """Return milliseconds and rows of every fifth of the same searches without an index."""
     with opened(settings) as database, database.read() as session:
-        asked = searches(session, ASKED, SEED)
+        asked = searches(session, ASKED, SEED)[::SCANNED_EACH]
         for one in searches(session, 2, SEED + 1):
             _scan(session, one, columns, limit)
         done = [timed(lambda one=one: _scan(session, one, columns, limit)) for one in asked]  # type: ignore[misc]
