@@ -82,7 +82,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(database: Database, clock
 def test_counting_stops_and_says_so(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "COUNT_CAP", 3)
+    monkeypatch.setattr(search, "COUNT_CAP", dict.fromkeys(search.COUNT_CAP, 3))
     merge(database, clock, [(f"TEXT {letter}", None) for letter in "ABCDE"])
     with database.read() as session:
         page = mappings.page(session, Filter(q="text"), None, 4)
