@@ -23,6 +23,7 @@ _LONGEST_WALK = 262_144
 # Hits of a stretch that are fetched to be sorted; where there are more, walking is as fast.
 _SORTED = 2_000
 _BLOCK = 1 << BLOCK_BITS
+_GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class _Stretches:
             self.high -= self.size
         else:
             self.low += self.size
-        self.size = min(2 * self.size, longest)
+        self.size = min(_GROWTH * self.size, longest)
 
     def are_left(self) -> bool:
         return self.low <= self.high
