@@ -42,6 +42,12 @@ class Deadline:
     def __exit__(self, *_error: object) -> None:
         self._leave()
 
+    def prepare(self, **planner: str) -> None:
+        """Make PostgreSQL ready for a query with such settings; that tells `ids` on the way."""
+        if not self.is_sqlite and not self.reached:
+            with self._postgresql(planner):
+                pass
+
     def rows(self, statement: Executable, **planner: str) -> list[tuple[Any, ...]]:
         """Return the rows that came in time; `planner` are settings of PostgreSQL for this once.
 
@@ -95,7 +101,9 @@ class Deadline:
         }
         if changed:
             calls = ", ".join(f"set_config('{name}', :{name}, true)" for name in changed)
-            self.session.execute(text(f"SELECT {calls}"), changed)
+            ends = "(SELECT min(id) FROM mappings), (SELECT max(id) FROM mappings)"
+            row = self.session.execute(text(f"SELECT {ends}, {calls}"), changed).one()
+            self.ids = self.ids or (row[0] or 1, row[1] or 0)
             self._planner |= changed
 
     def _leave(self) -> None:

@@ -191,6 +191,8 @@ def _looked_up(asked: Sequence[Condition], stretch: tuple[int, int]) -> Select[A
 def ends(deadline: Deadline) -> tuple[int, int]:
     """Return the first and the last id there are."""
     if deadline.ids is None:
+        deadline.prepare(**BY_TOKENS)
+    if deadline.ids is None:
         both = select(
             *(select(end(mappings.c.id)).scalar_subquery() for end in (func.min, func.max))
         )
