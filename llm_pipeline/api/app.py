@@ -74,10 +74,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(site.build(chosen))
     _tell_roles(app)
-    errors.install(app)
     app.add_middleware(
         BodyLimit, upload_path=uploads.PATH, max_upload_bytes=chosen.max_upload_mb * 2**20
     )
+    errors.install(app)
     app.add_middleware(HardenedHeaders)
     return app
 

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from llm_pipeline.api.deps import Given, Services
+from llm_pipeline.api.parameters import refuse_unknown
 from llm_pipeline.domain.records import Role
 from llm_pipeline.errors import NotAllowed, NotSignedIn
 from llm_pipeline.store import credentials
@@ -60,7 +61,7 @@ def caller_of(services: Services, request: Request) -> Caller | None:
 
 
 class Guard:
-    """A dependency that lets a role and those above it pass."""
+    """A dependency that lets a role and those above it pass, and no parameter that nobody reads."""
 
     def __init__(self, role: Role) -> None:
         self.role = role
@@ -81,6 +82,7 @@ class Guard:
         if caller.via == "session":
             refuse_cross_site(request)
         caller.demand(self.role, f"{request.method} {request.url.path}")
+        refuse_unknown(request)
         return caller
 
 

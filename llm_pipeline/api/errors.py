@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 
 from llm_pipeline import errors
 from llm_pipeline.store.state import UNAVAILABLE
@@ -92,7 +93,9 @@ def install(app: FastAPI) -> None:
     for kind in UNAVAILABLE:
         app.add_exception_handler(kind, _database_unavailable)
     app.add_exception_handler(OSError, _os_error)
-    app.add_exception_handler(Exception, _unexpected)
+    # Not as a handler: behind one for `Exception` Starlette raises the error again, and the server
+    # resets the connection.
+    app.add_middleware(ExceptionMiddleware, handlers={Exception: _unexpected})
 
 
 def _of(table: Mapping[type[errors.PipelineError], Any], error: Exception) -> Any:
@@ -135,11 +138,10 @@ def _os_error(request: Request, error: Exception) -> ProblemResponse:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         detail = "the disk is full; free some space and send it again"
         return problem(507, "Insufficient storage", detail)
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return _unexpected(request, error)
 
 
-def _unexpected(request: Request, _error: Exception) -> ProblemResponse:
-    # The server logs the traceback: Starlette raises the error again after this answer.
+def _unexpected(request: Request, error: Exception) -> ProblemResponse:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     detail = f"{request.method} {request.url.path} failed; the server's log says why"
     return problem(500, "Internal error", detail)

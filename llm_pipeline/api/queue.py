@@ -24,7 +24,8 @@ from llm_pipeline.api.queue_schemas import (
     Released,
     seen_in,
 )
-from llm_pipeline.domain.agreement import kappa, wilson
+from llm_pipeline.domain.agreement import kappa
+from llm_pipeline.domain.intervals import wilson
 from llm_pipeline.domain.records import Action, Role
 from llm_pipeline.domain.review import Order
 from llm_pipeline.errors import InvalidInput
@@ -159,11 +160,12 @@ def get_agreement(services: Given, _caller: Viewer) -> AgreementOut:
         said = second_reviews.counts(session)
     groups = sum(said.pairs.values())
     agreed = sum(number for (one, other), number in said.pairs.items() if one == other)
-    low, high = wilson(agreed, groups)
+    share = agreed / groups if groups else None
+    low, high = wilson(share or 0.0, groups)
     return AgreementOut(
         groups=groups,
         agreed=agreed,
-        share=agreed / groups if groups else None,
+        share=share,
         low=low,
         high=high,
         kappa=kappa(said.pairs),

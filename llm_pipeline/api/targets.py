@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body
+from fastapi.exceptions import RequestValidationError
 
 from llm_pipeline.api.auth import Admin, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, Word
@@ -41,6 +42,24 @@ def post_targets(
     entries = body if isinstance(body, list) else [body]
     if not 1 <= len(entries) <= MAX_AT_ONCE:
         raise InvalidInput(f"send 1 to {MAX_AT_ONCE} targets at once, not {len(entries)}")
+    _refuse_twice(entries)
     with services.parts.begin() as session:
         loaded = load_targets(session, [one.record() for one in entries], caller.user, now())
     return Loaded(created=loaded.created, changed=loaded.changed, total=loaded.total)
+
+
+def _refuse_twice(entries: list[NewTarget]) -> None:
+    """Raise RequestValidationError for every entry whose key an earlier one has."""
+    first: dict[str, int] = {}
+    for number, entry in enumerate(entries):
+        first.setdefault(entry.key, number)
+    twice = [
+        {
+            "loc": ("body", number, "key"),
+            "msg": f"the key {entry.key[:80]!r} is that of item {first[entry.key]} already",
+        }
+        for number, entry in enumerate(entries)
+        if first[entry.key] != number
+    ]
+    if twice:
+        raise RequestValidationError(twice)

@@ -3,9 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
-from math import sqrt
 
-_Z = 1.959963984540054  # 95 % of a normal distribution lie within
 _DRAWN_FROM = 2**64
 
 
@@ -17,20 +15,6 @@ def is_drawn(key: str, lot: int, share: float) -> bool:
     """
     digest = blake2b(f"{lot}:{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * _DRAWN_FROM
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share (Wilson 1927).
-
-    >>> [round(end, 3) for end in wilson(9, 10)]
-    [0.596, 0.982]
-    """
-    if not trials:
-        return 0.0, 1.0
-    share, z2 = successes / trials, _Z * _Z
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    reach = _Z * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def kappa(pairs: Mapping[tuple[str, str], int]) -> float | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
+from llm_pipeline.domain.intervals import wilson
 from llm_pipeline.domain.records import Target
 from llm_pipeline.model.evaluation import calibration_error
 
@@ -105,15 +106,6 @@ def script(normalized: str) -> str:
         return "no letters"
     latin = all(c.isascii() or unicodedata.name(c, "").startswith("LATIN") for c in letters)
     return "Latin" if latin else "not only Latin"
-
-
-def wilson(share: float, rows: float, z: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share; `rows` may be a fraction."""
-    if not rows:
-        return 0.0, 1.0
-    centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
-    reach = np.sqrt(share * (1 - share) / rows + (z / (2 * rows)) ** 2) * z / (1 + z * z / rows)
-    return float(max(0.0, centre - reach)), float(min(1.0, centre + reach))
 
 
 def effective_rows(correct: npt.NDArray[np.bool_], keys: npt.NDArray[np.intp]) -> float:

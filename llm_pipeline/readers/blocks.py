@@ -61,6 +61,13 @@ class Reader(Protocol):
     def columns(self) -> Sequence[str]:
         """The names of its columns, as far as its beginning tells."""
 
+    @property
+    def columns_are_complete(self) -> bool:
+        """Whether no row can have a column that is not among them."""
+
+    def check_text(self, column: str) -> None:
+        """Raise InvalidInput if a column holds no text, nor anything that is read as text."""
+
     def total(self) -> int | None:
         """Return about how many rows there are, for progress; None if nothing tells."""
 

@@ -41,6 +41,13 @@ class Delimited:
         check_width(path, names)
         return cls(path, encoding, delimiter, names)
 
+    @property
+    def columns_are_complete(self) -> bool:
+        return True
+
+    def check_text(self, column: str) -> None:
+        """Every cell is text."""
+
     def total(self) -> int | None:
         return max(files.count_lines(self.path) - 1, 0) or None
 

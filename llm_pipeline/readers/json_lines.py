@@ -34,6 +34,14 @@ class JsonLines:
             raise InvalidInput(f"{path.name} is empty: each line must hold a JSON object")
         return cls(path, encoding, list(names))
 
+    @property
+    def columns_are_complete(self) -> bool:
+        """Any line may have a new one."""
+        return False
+
+    def check_text(self, column: str) -> None:
+        """Every line has its own types."""
+
     def total(self) -> int | None:
         return files.count_lines(self.path) or None
 

@@ -55,6 +55,18 @@ class Parquet:
     def columns(self) -> Sequence[str]:
         return list(self.schema.names)
 
+    @property
+    def columns_are_complete(self) -> bool:
+        return True
+
+    def check_text(self, column: str) -> None:
+        kind = self.schema.field(column).type
+        if pa.types.is_nested(kind):
+            raise InvalidInput(
+                f"{self.path.name} has {kind} in the column {column!r}, which must hold text; "
+                "write one text a row, or name another column"
+            )
+
     def total(self) -> int | None:
         return int(pq.read_metadata(self.path).num_rows)
 

@@ -55,6 +55,13 @@ class Workbook:
         check_width(path, names)
         return cls(path, names)
 
+    @property
+    def columns_are_complete(self) -> bool:
+        return True
+
+    def check_text(self, column: str) -> None:
+        """Every cell is text."""
+
     def total(self) -> int | None:
         """Excel notes how far a sheet reaches, others do not: nothing to rely on."""
         return None

@@ -16,7 +16,6 @@ from llm_pipeline.domain.center_events import (
 from llm_pipeline.domain.records import GateResult, Status
 from llm_pipeline.domain.rows import Columns, KnownTargets
 from llm_pipeline.errors import Conflict, InvalidInput
-from llm_pipeline.readers.json_lines import JsonLines
 from llm_pipeline.readers.kinds import open_reader
 from llm_pipeline.reading_ahead import ReadingAhead, Run, Task
 from llm_pipeline.store import bulk, catalogue, log, quality, slices, staged, uploads
@@ -99,8 +98,7 @@ def check_columns(job: Job) -> None:
     and each that was named: a misspelt one would otherwise be left out without a word."""
     reader = open_reader(job.path, job.encoding)
     found = reader.columns
-    # The first lines of JSONL do not tell which names come later.
-    chosen = () if isinstance(reader, JsonLines) else job.columns.chosen()
+    chosen = job.columns.chosen() if reader.columns_are_complete else ()
     trusted = [job.columns.target] if job.trusted else []
     needed = dict.fromkeys([job.columns.text, *trusted, *chosen])
     for name in needed:
@@ -109,6 +107,7 @@ def check_columns(job: Job) -> None:
                 f"{job.path.name} has no column {name!r}; it has {', '.join(found)[:500]}. "
                 f"Rename it, or say which column to use"
             )
+    reader.check_text(job.columns.text)
 
 
 def accept(database: Database, job: Job, digest: str, at: datetime) -> uploads.Upload:

@@ -144,7 +144,8 @@ def _move(
     order: Order, leaving: _Leaving, clock: Clock, session: Session, after: int
 ) -> moving.Step:
     action = Action.REOPEN if leaving.new is None else Action.CORRECT
-    act = Act(action, order.actor, leaving.reason, clock(), log.next_offset(session))
+    at, offset = clock(), log.next_offset(session)
+    act = Act(action, order.actor, leaving.reason, at, offset, follows=True)
     if leaving.new is None:
         done = moving.let_wait(session, leaving.old, act, after, CHUNK)
     else:

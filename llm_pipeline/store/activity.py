@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.records import Action
+from llm_pipeline.domain.records import Action, Status
 from llm_pipeline.store.schema import decisions, submissions, targets, uploads
 from llm_pipeline.store.schema_derived import activity_counts
 
@@ -20,6 +20,8 @@ from llm_pipeline.store.schema_derived import activity_counts
 # (`who` is their source), decisions about waiting mappings with a suggestion, and
 # those that took it.
 RECEIVED, SET_ASIDE, SUGGESTED, TAKEN = "received", "set_aside", "suggested", "taken"
+# Mappings that followed a target which left: decisions, but nobody's about these mappings.
+MOVED = "moved"
 # Answers about groups that two people must answer, also where they settled nothing yet.
 OPINION = "opinion"
 
@@ -82,7 +84,8 @@ def _date(value: date | str) -> date:
 
 
 def agreement(session: Session) -> list[Agreement]:
-    """Return, per model version, how decisions compare with the suggestion the reviewer saw.
+    """Return, per model version, how decisions about what waited compare with the suggestion that
+    the reviewer saw.
 
     These texts were chosen by the queue, so this describes the review and is no accuracy.
     """
@@ -95,6 +98,7 @@ def agreement(session: Session) -> list[Agreement]:
         .where(
             d.model_version.is_not(None),
             d.suggested_target_id.is_not(None),
+            d.previous_status == Status.PENDING.value,
             d.action.in_([Action.APPROVE.value, Action.CORRECT.value, Action.REJECT.value]),
         )
         .group_by(d.model_version)

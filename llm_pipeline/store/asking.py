@@ -20,6 +20,8 @@ from llm_pipeline.store.vocabulary import Vocabulary
 
 # Conditions that leave no more rows than these are followed by looking at the rows.
 FEW = 2_000
+# The same where a part stands for so many words that looking them all up takes still longer.
+FEW_OF_BROAD = 10_000
 _NEAR = 200
 
 
@@ -39,6 +41,11 @@ class Word:
     meant: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
 
+    def as_it_stands(self) -> "Word":
+        """Return the word as it was before rows were looked at instead."""
+        tokens = self.meant if len(self.meant) <= MOST_TOKENS else ()
+        return replace(self, condition=replace(self.condition, tokens=tokens))
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -48,12 +55,14 @@ class Asked:
     ----------
     read_as : which words were taken for which others
     is_few : some conditions leave so few rows that the others are checked on these
+    is_unproven : whether any text has all of its words has not been looked at
     """
 
     facets: list[Condition]
     words: list[Word]
     read_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
     is_few: bool = False
+    is_unproven: bool = False
 
     @property
     def conditions(self) -> list[Condition]:
@@ -61,7 +70,7 @@ class Asked:
 
 
 def ask(deadline: Deadline, wanted: Filter) -> Asked:
-    """Return what a filter asks; typos are forgiven where nothing has its words as they stand."""
+    """Return what a filter asks; words that nothing contains are taken for the nearest."""
     session = deadline.session
     found = facets(session, wanted)
     normalized = list(dict.fromkeys(normalize(wanted.q).split()))
@@ -72,10 +81,24 @@ def ask(deadline: Deadline, wanted: Filter) -> Asked:
         return Asked([*found, Condition(literal)] if sought else found, [])
     vocabulary = words.vocabulary(session)
     read = [_read(session, vocabulary, word) for word in normalized]
-    asked = _lean(deadline, Asked([], read))
-    if not all(word.meant for word in read) or not _is_there(deadline, asked):
-        asked = _lean(deadline, _forgiven(session, vocabulary, read))
-    return _lean(deadline, replace(asked, facets=found))
+    if all(word.meant for word in read):
+        # A single word that is in the vocabulary is in some mapping.
+        return _lean(deadline, Asked(found, read, is_unproven=len(read) > 1))
+    return _lean(deadline, replace(_forgiven(session, vocabulary, read), facets=found))
+
+
+def forgive(deadline: Deadline, asked: Asked, wanted: Filter, *, nowhere: bool = False) -> Asked:
+    """Return the same, with typos forgiven if no text has all of its words as they stand.
+
+    To look for that first would cost every search as much as its page: ask where nothing was found.
+    `nowhere` says that nothing was although nothing but words was asked for.
+    """
+    read = [word.as_it_stands() for word in asked.words]
+    if not asked.is_unproven or not (nowhere or _is_nowhere(deadline, read)):
+        return asked
+    session = deadline.session
+    forgiven = _forgiven(session, words.vocabulary(session), read)
+    return _lean(deadline, replace(forgiven, facets=facets(session, wanted)))
 
 
 def _read(session: Session, vocabulary: Vocabulary, word: str) -> Word:
@@ -89,7 +112,8 @@ def _lean(deadline: Deadline, asked: Asked) -> Asked:
     narrow = [one for one in asked.conditions if not _is_wide(deadline, one)]
     if asked.is_few or not narrow or len(narrow) == len(asked.conditions):
         return asked
-    if hits.count(deadline, narrow, FEW + 1) > FEW:
+    few = FEW if all(one.tokens for one in asked.conditions) else FEW_OF_BROAD
+    if hits.count(deadline, narrow, few + 1) > few:
         return asked
     return replace(
         asked,
@@ -107,10 +131,9 @@ def _is_wide(deadline: Deadline, condition: Condition) -> bool:
     return not 0 < len(condition.tokens) <= hits.at_once(deadline)
 
 
-def _is_there(deadline: Deadline, asked: Asked) -> bool:
-    if len(asked.words) == 1:  # what it stands for is in the vocabulary: some mapping has it
-        return True
-    return bool(hits.ids(deadline, asked.conditions, Span(1))) or deadline.reached
+def _is_nowhere(deadline: Deadline, read: list[Word]) -> bool:
+    asked = _lean(deadline, Asked([], read))
+    return not hits.ids(deadline, asked.conditions, Span(1)) and not deadline.reached
 
 
 def _forgiven(session: Session, vocabulary: Vocabulary, asked: Sequence[Word]) -> Asked:

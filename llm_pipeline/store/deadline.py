@@ -14,6 +14,9 @@ from sqlalchemy.orm import Session, SessionTransaction
 _STEPS = 10_000
 _FETCHED_AT_ONCE = 1_000
 _CANCELLED = "57014"  # PostgreSQL: query_canceled
+# It takes tokens for more frequent than they are: to start helpers for 162 rows took 20 ms, and to
+# compile a query may take longer than all of it.
+_PLAIN = {"max_parallel_workers_per_gather": "0", "jit": "off"}
 
 
 class Deadline:
@@ -38,6 +41,12 @@ class Deadline:
 
     def __exit__(self, *_error: object) -> None:
         self._leave()
+
+    def prepare(self, **planner: str) -> None:
+        """Make PostgreSQL ready for a query with such settings; that tells `ids` on the way."""
+        if not self.is_sqlite and not self.reached:
+            with self._postgresql(planner):
+                pass
 
     def rows(self, statement: Executable, **planner: str) -> list[tuple[Any, ...]]:
         """Return the rows that came in time; `planner` are settings of PostgreSQL for this once.
@@ -85,13 +94,16 @@ class Deadline:
             self._savepoint = self.session.begin_nested()
             self._planner = {}
         defaults = dict.fromkeys(self._planner.keys() - planner.keys(), "on")
-        wanted = {**defaults, "statement_timeout": f"{self.seconds * 1_000:.0f}", **planner}
+        limit = {"statement_timeout": f"{self.seconds * 1_000:.0f}"}
+        wanted = {**defaults, **_PLAIN, **limit, **planner}
         changed = {
             name: value for name, value in wanted.items() if self._planner.get(name) != value
         }
         if changed:
             calls = ", ".join(f"set_config('{name}', :{name}, true)" for name in changed)
-            self.session.execute(text(f"SELECT {calls}"), changed)
+            ends = "(SELECT min(id) FROM mappings), (SELECT max(id) FROM mappings)"
+            row = self.session.execute(text(f"SELECT {ends}, {calls}"), changed).one()
+            self.ids = self.ids or (row[0] or 1, row[1] or 0)
             self._planner |= changed
 
     def _leave(self) -> None:

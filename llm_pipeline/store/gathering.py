@@ -13,7 +13,10 @@ from llm_pipeline.store import hits, words
 from llm_pipeline.store.asking import Asked
 from llm_pipeline.store.deadline import Deadline
 from llm_pipeline.store.filters import Condition
-from llm_pipeline.store.stretches import Span
+from llm_pipeline.store.stretches import Span, ends
+
+# As many rows are looked at in the time that one part takes.
+ROWS_OF_A_PART = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,18 @@ def gather(deadline: Deadline, asked: Asked, span: Span, cap: int) -> Gathered:
     conditions = asked.conditions
     widest = max(conditions, key=lambda one: len(one.tokens), default=None)
     if asked.is_few or widest is None:
-        return Gathered(hits.ids(deadline, conditions, span))
+        return _plainly(deadline, conditions, span, cap)
     if len(widest.tokens) > hits.at_once(deadline):
         return _in_parts(deadline, _without(conditions, widest), widest, span, cap)
     if asked.words and not any(w.condition.tokens for w in asked.words):
         return _broad(deadline, asked, span, cap)
-    return Gathered(hits.ids(deadline, conditions, span))
+    return _plainly(deadline, conditions, span, cap)
+
+
+def _plainly(deadline: Deadline, conditions: Sequence[Condition], span: Span, cap: int) -> Gathered:
+    if span.after is not None:
+        return Gathered(hits.ids(deadline, conditions, span))
+    return Gathered(*hits.first(deadline, conditions, span, cap))
 
 
 def _without(conditions: Sequence[Condition], one: Condition) -> list[Condition]:
@@ -51,14 +60,31 @@ def _in_parts(
     deadline: Deadline, rest: list[Condition], widest: Condition, span: Span, cap: int
 ) -> Gathered:
     """Each part gives its first ids: the first of all are among them, and while they are not more
-    than the cap, each gives all."""
+    than the cap, each gives all. Once only the first are wanted, they may be as soon met by looking
+    at the rows up to the last of those that are known."""
     counts = span.after is None
     found: set[int] = set()
-    for part in _parts(deadline, widest, widest.tokens):
+    parts = list(_parts(deadline, widest, widest.tokens))
+    for left, part in zip(reversed(range(len(parts))), parts, strict=True):
         limit = max(span.limit, cap + 1 if counts and len(found) <= cap else 0)
         found.update(hits.ids(deadline, [*rest, part], replace(span, limit=limit)))
+        only_first = not counts or len(found) > cap
+        if only_first and _is_near(deadline, span, found, left * ROWS_OF_A_PART):
+            rows = [replace(one, tokens=()) for one in (*rest, widest)]
+            found.update(hits.ids(deadline, rows, span))
+            break
     ids = sorted(found, reverse=span.newest)[: span.limit]
     return Gathered(ids, min(len(found), cap + 1) if counts else None)
+
+
+def _is_near(deadline: Deadline, span: Span, found: set[int], rows: int) -> bool:
+    """Whether so many ids of the span are known, and the last of these is within some rows."""
+    if len(found) < span.limit:
+        return False
+    last = sorted(found, reverse=span.newest)[span.limit - 1]
+    low, high = ends(deadline)
+    begin = span.after if span.after is not None else high if span.newest else low
+    return abs(begin - last) <= rows
 
 
 def _broad(deadline: Deadline, asked: Asked, span: Span, cap: int) -> Gathered:

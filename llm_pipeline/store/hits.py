@@ -40,6 +40,15 @@ def ids(deadline: Deadline, asked: Sequence[Condition], span: Span) -> list[int]
     return stretches.ids(deadline, asked, span)
 
 
+def first(
+    deadline: Deadline, asked: Sequence[Condition], span: Span, cap: int
+) -> tuple[list[int], int | None]:
+    """Return ids, and how many there are up to one more than a cap where that comes with them."""
+    if deadline.is_sqlite:
+        return ids(deadline, asked, span), None
+    return stretches.first(deadline, asked, span, cap)
+
+
 def count(deadline: Deadline, asked: Sequence[Condition], limit: int) -> int:
     """Return how many mappings fulfil every condition, counting up to a limit."""
     if not deadline.is_sqlite:

@@ -1,16 +1,17 @@
 """Search: a page of what a filter matches, in any order, and how many there are.
 
-Counting stops at 10,000, and everything at a time limit: the answer says so.
+Counting stops at a cap, and everything at a time limit: the answer says so.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import hits, words
-from llm_pipeline.store.asking import Asked, ask
+from llm_pipeline.store.asking import Asked, ask, forgive
 from llm_pipeline.store.counters import counted
 from llm_pipeline.store.deadline import Deadline
 from llm_pipeline.store.filters import Filter
@@ -18,7 +19,8 @@ from llm_pipeline.store.gathering import gather
 from llm_pipeline.store.ordering import Place, Sort, place_at, places, position
 from llm_pipeline.store.stretches import Span
 
-COUNT_CAP = 10_000
+# PostgreSQL looks at each row that it counts, SQLite's index at none.
+COUNT_CAP = {"sqlite": 10_000, "postgresql": 1_000}
 # More are not sorted by what no index keeps in order.
 SORT_CAP = 50_000
 SECONDS = 2.0
@@ -54,19 +56,27 @@ def find(
     """Return a page of what a filter matches, behind the position `after`."""
     place = place_at(session, sort, after)
     known = counted(session, wanted)
+    cap = COUNT_CAP[session.get_bind().dialect.name]
     words.vocabulary(session)  # reading it for the first time takes seconds of no search
     with Deadline(session, seconds) as deadline:
         asked = ask(deadline, wanted)
-        page, total = _page(deadline, asked, sort, place, limit + 1)
+        seek = partial(_page, deadline, sort, place, limit + 1, 0 if known is not None else cap)
+        page, total = seek(asked)
+        if not page and asked.is_unproven:
+            nowhere = place is None and not asked.facets and not deadline.reached
+            meant = forgive(deadline, asked, wanted, nowhere=nowhere)
+            if meant is not asked:
+                asked = meant
+                page, total = seek(asked)
         if known is None and total is None:
             is_all = place is None and len(page) <= limit
-            total = len(page) if is_all else hits.count(deadline, asked.conditions, COUNT_CAP + 1)
+            total = len(page) if is_all else hits.count(deadline, asked.conditions, cap + 1)
     total = max(total or 0, len(page))
     return Found(
         ids=[one.id for one in page[:limit]],
         next_position=position(sort, page[limit - 1]) if len(page) > limit else None,
-        total=min(total, COUNT_CAP) if known is None else known,
-        total_is_exact=known is not None or (total <= COUNT_CAP and not deadline.reached),
+        total=min(total, cap) if known is None else known,
+        total_is_exact=known is not None or (total <= cap and not deadline.reached),
         timed_out=deadline.reached,
         read_as=asked.read_as,
     )
@@ -81,7 +91,7 @@ def clause(
     text and would be taken for another.
     """
     with Deadline(session, seconds) as deadline:
-        asked = ask(deadline, wanted)
+        asked = forgive(deadline, ask(deadline, wanted), wanted)
     if deadline.reached:
         raise InvalidInput(f"looking up {wanted.q!r} takes longer than {seconds:g} s; narrow it")
     if literally and asked.read_as:
@@ -91,12 +101,12 @@ def clause(
 
 
 def _page(
-    deadline: Deadline, asked: Asked, sort: Sort, after: Place | None, limit: int
+    deadline: Deadline, sort: Sort, after: Place | None, limit: int, cap: int, asked: Asked
 ) -> tuple[list[Place], int | None]:
     """Return a page, and how many match if that came with it."""
     if sort.is_by_id:
         span = Span(limit, None if after is None else after.id, sort is Sort.NEWEST)
-        gathered = gather(deadline, asked, span, COUNT_CAP)
+        gathered = gather(deadline, asked, span, cap)
         return [Place(one) for one in gathered.ids], gathered.total
     found = hits.count(deadline, asked.conditions, SORT_CAP + 1)
     if found > SORT_CAP:

@@ -43,7 +43,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What was decided, by whom and why, for all mappings it changes."""
+    """What was decided, by whom and why, for all mappings it changes; `follows` if they only follow
+    a decision about something else, and nobody looked at them."""
 
     action: Action
     actor: str
@@ -51,6 +52,7 @@ class Act:
     at: datetime
     offset: int
     plan_id: int | None = None
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,9 @@ def _changed(result: object) -> int:
 
 def _tally(session: Session, act: Act) -> None:
     suggested, taken, number = session.execute(text(_SUGGESTED)).one()
+    if act.follows:
+        activity.add(session, act.at, act.actor, {activity.MOVED: number})
+        return
     counts = {act.action.value: number}
     if act.action in (Action.APPROVE, Action.CORRECT, Action.REJECT):
         counts |= {activity.SUGGESTED: suggested, activity.TAKEN: taken}

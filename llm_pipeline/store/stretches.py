@@ -23,6 +23,7 @@ _LONGEST_WALK = 262_144
 # Hits of a stretch that are fetched to be sorted; where there are more, walking is as fast.
 _SORTED = 2_000
 _BLOCK = 1 << BLOCK_BITS
+_GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class _Stretches:
             self.high -= self.size
         else:
             self.low += self.size
-        self.size = min(2 * self.size, longest)
+        self.size = min(_GROWTH * self.size, longest)
 
     def are_left(self) -> bool:
         return self.low <= self.high
@@ -75,41 +76,79 @@ class _Stretches:
 
 def ids(deadline: Deadline, asked: Sequence[Condition], span: Span) -> list[int]:
     """Return ids that fulfil every condition, in the order of the span."""
+    return first(deadline, asked, span)[0]
+
+
+def first(
+    deadline: Deadline, asked: Sequence[Condition], span: Span, cap: int = 0
+) -> tuple[list[int], int | None]:
+    """Return the ids of a span, and with them how many mappings fulfil the conditions in all from
+    there on, up to `cap` + 1; none if rows were passed by that nobody counted.
+    """
     found: list[int] = []
-    place = mappings.c.id.desc() if span.newest else mappings.c.id
+    seen: int | None = 0
     for ahead, walks in _ahead(deadline, asked, span):
         rest = span.limit - len(found)
-        most = max(rest, _SORTED)
-        walked = _walked(asked, ahead.next()).order_by(place).limit(rest)
-        if walks:
-            rows = deadline.rows(walked, **_BY_ID)
-        else:
-            looked_up = _looked_up(asked, ahead.next()).limit(most + 1)
-            rows = deadline.rows(looked_up, **BY_TOKENS)
-            if len(rows) > most and ahead.size > _BLOCK:
+        if rest:
+            rows, number = _next(deadline, asked, ahead, (rest, cap), walks=walks)
+            if rows is None:
                 ahead.size = _BLOCK
                 continue
-            if len(rows) > most:
-                rows = deadline.rows(walked, **_BY_ID)
-        found += sorted((row[0] for row in rows), reverse=span.newest)[:rest]
-        if len(found) == span.limit:
+            found += rows
+        else:
+            number = _counted(deadline, asked, ahead, cap + 1 - (seen or 0), walks=walks)
+        seen = None if seen is None or number is None else seen + number
+        if len(found) == span.limit and (seen is None or seen > cap):
             break
         ahead.advance(_LONGEST_WALK if walks else ahead.high)
-    return found
+    return found, seen if seen is None else min(seen, cap + 1)
+
+
+def _next(
+    deadline: Deadline,
+    asked: Sequence[Condition],
+    ahead: _Stretches,
+    limits: tuple[int, int],
+    *,
+    walks: bool,
+) -> tuple[list[int] | None, int | None]:
+    """Return the next ids of a stretch, none if it is too long; and how many it has, or that they
+    are more than the second limit."""
+    rest, cap = limits
+    place = mappings.c.id.desc() if ahead.newest else mappings.c.id
+    walked = _walked(asked, ahead.next()).order_by(place).limit(rest)
+    number = None
+    if not walks:
+        most = max(rest, _SORTED)
+        rows = deadline.rows(_looked_up(asked, ahead.next()).limit(most + 1), **BY_TOKENS)
+        number = len(rows)
+        if number <= most:
+            return sorted((row[0] for row in rows), reverse=ahead.newest)[:rest], number
+        if ahead.size > _BLOCK:
+            return None, None
+        number = number if number > cap else None
+    rows = deadline.rows(walked, **_BY_ID)
+    return [row[0] for row in rows], len(rows) if len(rows) < rest else number
 
 
 def count(deadline: Deadline, asked: Sequence[Condition], limit: int) -> int:
     """Return how many mappings fulfil every condition, counting up to a limit."""
     found = 0
     for ahead, walks in _ahead(deadline, asked, Span(limit)):
-        within = (_walked if walks else _looked_up)(asked, ahead.next()).limit(limit - found)
-        counted = select(func.count()).select_from(within.subquery())
-        rows = deadline.rows(counted, **(_BY_ID if walks else BY_TOKENS))
-        found += int(rows[0][0]) if rows else 0
+        found += _counted(deadline, asked, ahead, limit - found, walks=walks)
         if found == limit:
             break
         ahead.advance(_LONGEST_WALK if walks else ahead.high)
     return found
+
+
+def _counted(
+    deadline: Deadline, asked: Sequence[Condition], ahead: _Stretches, limit: int, *, walks: bool
+) -> int:
+    within = (_walked if walks else _looked_up)(asked, ahead.next()).limit(limit)
+    counted = select(func.count()).select_from(within.subquery())
+    rows = deadline.rows(counted, **(_BY_ID if walks else BY_TOKENS))
+    return int(rows[0][0]) if rows else 0
 
 
 def _ahead(
@@ -119,7 +158,7 @@ def _ahead(
 
     Facets are walked for a little way first: most mappings may have them.
     """
-    low, high = _ends(deadline)
+    low, high = ends(deadline)
     if span.after is not None:
         low, high = (low, span.after - 1) if span.newest else (span.after + 1, high)
     held = any(one.tokens for one in asked)
@@ -149,9 +188,14 @@ def _looked_up(asked: Sequence[Condition], stretch: tuple[int, int]) -> Select[A
     return select(mappings.c.id).where(*held, *checks(asked), within, place.between(*stretch))
 
 
-def _ends(deadline: Deadline) -> tuple[int, int]:
+def ends(deadline: Deadline) -> tuple[int, int]:
+    """Return the first and the last id there are."""
     if deadline.ids is None:
-        ends = select(func.min(mappings.c.id), func.max(mappings.c.id))
-        for low, high in deadline.rows(ends, **_BY_ID):
+        deadline.prepare(**BY_TOKENS)
+    if deadline.ids is None:
+        both = select(
+            *(select(end(mappings.c.id)).scalar_subquery() for end in (func.min, func.max))
+        )
+        for low, high in deadline.rows(both, **_BY_ID):
             deadline.ids = (low or 1, high or 0)
     return deadline.ids or (1, 0)

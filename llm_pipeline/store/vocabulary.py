@@ -1,7 +1,9 @@
 """The distinct words of all mappings, in memory: which contain a part, which are nearest to a word.
 
-A word is found by scanning one long string of them: 6 to 14 ms for a million words. For typos the
-words that cannot be near are dropped by the characters they have (`masks`), a few ms a million.
+A word is found by scanning one long string of them. Most words are codes of letters and digits:
+those are kept once more by their longest runs of either, so that a part is looked for only where
+there is room for it. For typos the words that cannot be near are dropped by the characters they
+have (`masks`), a few ms a million.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +15,8 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 _BREAK = b"\n"
+_LONGEST_RUN = 8
+Codepoints = NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Words:
     @classmethod
     def of(cls, words: Sequence[str]) -> "Words":
         text = "".join(f"{word}\n" for word in words)
-        codepoints = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+        codepoints = _codepoints(text)
         breaks = np.flatnonzero(codepoints == ord(_BREAK))
         starts = np.concatenate(([0], breaks[:-1] + 1)) if len(words) else breaks
         joined = _BREAK + text.encode()
@@ -43,19 +47,12 @@ class Words:
             np.concatenate((self.masks, other.masks)),
         )
 
-    def containing(self, part: bytes) -> Iterator[str]:
-        at = self.joined.find(part)
-        while at >= 0:
-            end = self.joined.find(_BREAK, at)
-            yield self.joined[self.joined.rfind(_BREAK, 0, at) + 1 : end].decode()
-            at = self.joined.find(part, end)
-
     def near(self, word: str, most: int) -> list[str]:
         """Return the words that `most` edits could turn into `word`, and some that they could not.
 
         An edit changes the length by one at most, and takes away and adds one character at most.
         """
-        own = _masks(np.frombuffer(f"{word}\n".encode("utf-32-le"), "<u4"), np.array([0]))[0]
+        own = _masks(_codepoints(f"{word}\n"), np.array([0]))[0]
         alike = np.bitwise_count(self.masks ^ own) <= 2 * most
         alike &= np.abs(self.lengths - len(word)) <= most
         return [self._word(int(place)) for place in np.flatnonzero(alike)]
@@ -65,12 +62,54 @@ class Words:
         return self.joined[begin : int(self.ends[place])].decode()
 
 
-def _masks(codepoints: NDArray[np.uint32], starts: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _codepoints(text: str) -> Codepoints:
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+
+
+def _masks(codepoints: Codepoints, starts: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Which characters each word has, one bit for each; letters and digits share few bits."""
     if not len(starts):
         return np.empty(0, np.uint64)
     bits = np.uint64(1) << ((codepoints.astype(np.uint64) + 16) & np.uint64(63))
     return np.bitwise_or.reduceat(bits, starts)
+
+
+def _containing(joined: bytes, part: bytes) -> Iterator[str]:
+    at = joined.find(part)
+    while at >= 0:
+        end = joined.find(_BREAK, at)
+        yield joined[joined.rfind(_BREAK, 0, at) + 1 : end].decode()
+        at = joined.find(part, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Words between line breaks, in one string for each length of the longest run without certain
+    characters; the last has all that are longer."""
+
+    joined: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, words: Sequence[str], codepoints: Codepoints, first: str, last: str) -> "Runs":
+        """Take words by the runs without characters from `first` to `last`."""
+        if not words:
+            return cls((_BREAK,) * (_LONGEST_RUN + 1))
+        ends = codepoints == ord(_BREAK)
+        stops = np.flatnonzero(
+            ends | (codepoints - np.uint32(ord(first)) <= ord(last) - ord(first))
+        )
+        begins = np.concatenate(([0], np.flatnonzero(ends[stops])[:-1] + 1))
+        runs = np.maximum.reduceat(np.diff(stops, prepend=-1) - 1, begins).clip(max=_LONGEST_RUN)
+        ordered = np.array(words, dtype=object)[np.argsort(runs.astype(np.int8), kind="stable")]
+        places = np.cumsum(np.bincount(runs, minlength=_LONGEST_RUN + 1))[:-1]
+        return cls(tuple("\n".join(["", *some, ""]).encode() for some in np.split(ordered, places)))
+
+    def __add__(self, other: "Runs") -> "Runs":
+        return Runs(tuple(a + b[1:] for a, b in zip(self.joined, other.joined, strict=True)))
+
+    def containing(self, part: str) -> Iterator[str]:
+        for joined in self.joined[len(part) :] or self.joined[-1:]:
+            yield from _containing(joined, part.encode())
 
 
 def _hashes(words: Sequence[str]) -> NDArray[np.int64]:
@@ -80,11 +119,16 @@ def _hashes(words: Sequence[str]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Words by kind, so that a part of digits is not looked for in words of letters."""
+    """Words by kind, so that a part of digits is not looked for in words of letters.
+
+    `lettered` and `numbered` are the mixed ones by their runs of letters and of digits.
+    """
 
     letters: Words
     digits: Words
     mixed: Words
+    lettered: Runs
+    numbered: Runs
     hashes: NDArray[np.int64]
 
     @classmethod
@@ -93,13 +137,23 @@ class Block:
         digits = [word for word in words if word.isdigit()]
         mixed = [word for word in words if not word.isalpha() and not word.isdigit()]
         hashes = np.sort(_hashes(words))
-        return cls(Words.of(letters), Words.of(digits), Words.of(mixed), hashes)
+        codepoints = _codepoints("".join(f"{word}\n" for word in mixed))
+        return cls(
+            Words.of(letters),
+            Words.of(digits),
+            Words.of(mixed),
+            Runs.of(mixed, codepoints, "0", "9"),
+            Runs.of(mixed, codepoints, "a", "z"),
+            hashes,
+        )
 
     def __add__(self, other: "Block") -> "Block":
         return Block(
             self.letters + other.letters,
             self.digits + other.digits,
             self.mixed + other.mixed,
+            self.lettered + other.lettered,
+            self.numbered + other.numbered,
             np.sort(np.concatenate((self.hashes, other.hashes)), kind="stable"),
         )
 
@@ -113,11 +167,15 @@ class Block:
         found: NDArray[np.bool_] = self.hashes[places.clip(max=len(self.hashes) - 1)] == hashes
         return found
 
-    def kinds(self, part: str) -> list[Words]:
-        """Return the kinds of words that can contain a part."""
+    def containing(self, part: str) -> Iterator[str]:
         if part.isalpha():
-            return [self.letters, self.mixed]
-        return [self.digits, self.mixed] if part.isdigit() else [self.mixed]
+            yield from _containing(self.letters.joined, part.encode())
+            yield from self.lettered.containing(part)
+        elif part.isdigit():
+            yield from _containing(self.digits.joined, part.encode())
+            yield from self.numbered.containing(part)
+        else:
+            yield from _containing(self.mixed.joined, part.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +205,8 @@ class Vocabulary:
 
     def containing(self, part: str) -> Iterator[str]:
         """Yield the words that contain a part, finding them as they are asked for."""
-        sought = part.encode()
         for block in self.blocks:
-            for words in block.kinds(part):
-                yield from words.containing(sought)
+            yield from block.containing(part)
 
     def nearest(self, word: str, limit: int) -> list[str]:
         """Return the other words at the smallest edit distance, swapped neighbours being one edit.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from llm_pipeline_tests.api.test_catalogue import add
+from llm_pipeline_tests.api.test_catalogue import TARGETS, add, impact
 
 ANALYTICS = "/api/llm-center/analytics"
 
@@ -31,3 +31,16 @@ def test_work_is_counted_as_it_is_done(client: httpx.Client) -> None:
     assert found["days"][-1]["received"] == 3
     (top,) = found["top_targets"]
     assert (top["key"], top["mappings"], top["rows"]) == ("LAMP", 2, 2)
+
+
+def test_mappings_that_follow_a_target_are_nobodys_decisions(client: httpx.Client) -> None:
+    add(client, "LAMP", "quartz lantern")
+    add(client, "OIL", "oil lantern")
+    before = client.get(ANALYTICS).json()
+    merge = {"key": "LAMP", "into": "BLUE", "token": impact(client, "LAMP")["token"]}
+    retire = {"key": "OIL", "token": impact(client, "OIL")["token"]}
+    assert client.post(f"{TARGETS}/retire", json=merge).json()["moved"] == 1
+    assert client.post(f"{TARGETS}/retire", json=retire).json()["reopened"] == 1
+    after = client.get(ANALYTICS).json()
+    for name in ("decisions", "reviewers", "acceptance_rate", "days"):
+        assert after[name] == before[name]

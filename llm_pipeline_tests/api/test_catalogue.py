@@ -47,3 +47,15 @@ def test_a_target_is_renamed_and_restored(client: httpx.Client) -> None:
 
 def test_nothing_hangs_on_what_is_not_there(client: httpx.Client) -> None:
     assert client.get(f"{TARGETS}/impact", params={"key": "nix"}).status_code == 404
+
+
+def test_the_same_key_twice_is_refused_and_nothing_written(client: httpx.Client) -> None:
+    keys = ["NEW", "BLUE", "NEW", "OTHER", " BLUE ", "NEW"]
+    body = [{"key": key, "name": f"{key} {n}"} for n, key in enumerate(keys)]
+    refused = client.post(TARGETS, json=body)
+    assert refused.status_code == 422
+    told = {one["field"]: one["message"] for one in refused.json()["errors"]}
+    assert told.keys() == {"body.2.key", "body.4.key", "body.5.key"}
+    assert "'NEW' is that of item 0" in told["body.5.key"]
+    found = client.get(TARGETS).json()["items"]
+    assert {one["name"] for one in found} == {"Starbucks", "Amazon", "Blue Bottle Coffee"}

@@ -1,15 +1,19 @@
 """Every kind of error has one shape and its own status."""
 
+import asyncio
 import errno
 import logging
 from collections.abc import Iterator
+from http.client import HTTPConnection
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import OperationalError
 
 from llm_pipeline import errors
+from llm_pipeline.api import errors as errors_of_api
 from llm_pipeline.config import Settings
 from llm_pipeline.store.engine import Engine
 from llm_pipeline_tests.api.live_server import Running, running
@@ -36,7 +40,15 @@ def _add_failing_routes(app: FastAPI) -> None:
     def failing(kind: str) -> None:
         raise RAISED[kind][0]
 
+    def broken_off() -> StreamingResponse:
+        def pieces() -> Iterator[bytes]:
+            yield b"half of it"
+            raise RAISED["bug"][0]
+
+        return StreamingResponse(pieces())
+
     app.add_api_route("/fail/{kind}", failing)
+    app.add_api_route("/break-off", broken_off)
 
 
 @pytest.fixture
@@ -60,10 +72,39 @@ def _is_problem(answer: httpx.Response, status: int) -> bool:
 def test_every_error_is_a_problem(failing: Running) -> None:
     with failing.client() as client:
         for kind, (_, status) in RAISED.items():
-            answer = client.get(f"/fail/{kind}", headers={"Connection": "close"})
+            answer = client.get(f"/fail/{kind}")
             assert _is_problem(answer, status), kind
+            assert answer.headers["x-content-type-options"] == "nosniff"
         assert client.get("/fail/unknown").headers["www-authenticate"] == "Bearer"
         assert client.get("/fail/database").headers["retry-after"] == "1"
+
+
+def test_the_connection_outlives_an_error_nobody_foresaw(failing: Running) -> None:
+    connection = HTTPConnection(failing.url.removeprefix("http://"))
+    sockets = []
+    for path in ("/fail/bug", "/fail/file", "/healthz"):
+        connection.request("GET", path)
+        sockets.append(connection.sock)
+        answer = connection.getresponse()
+        answer.read()
+        assert not answer.will_close
+    assert (answer.status, len(set(sockets))) == (200, 1)
+    connection.close()
+
+
+def test_no_error_reaches_the_server_but_one_amid_an_answer() -> None:
+    app = FastAPI()
+    _add_failing_routes(app)
+    errors_of_api.install(app)
+
+    async def get(path: str) -> httpx.Response:
+        asgi = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=asgi, base_url="http://test") as client:
+            return await client.get(path)
+
+    assert _is_problem(asyncio.run(get("/fail/bug")), 500)
+    with pytest.raises(RuntimeError, match="already started"):
+        asyncio.run(get("/break-off"))
 
 
 def test_what_is_not_there_is_a_problem(client: httpx.Client) -> None:
@@ -99,3 +140,30 @@ def test_a_body_of_10_mb_is_answered_and_one_of_40_refused(client: httpx.Client)
 def test_a_long_body_without_a_length_is_refused(client: httpx.Client) -> None:
     answer = client.post("/api/ml/recognize", content=(b"x" * 2**20 for _ in range(40)))
     assert _is_problem(answer, 413)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("mappings?stauts=pending", {"query.stauts": "did you mean 'status'?"}),
+        ("mappings?limit=1&Q=x&upload_id=3", {"query.Q": "q", "query.upload_id": "'upload'?"}),
+        ("export?form=csv", {"query.form": "'format'?"}),
+        ("analytics?day=3", {"query.day": "'days'?"}),
+        ("queue?sort=oldest", {"query.sort": "order, conflicts, target"}),
+        ("targets?page=2", {"query.page": "there is q, limit, cursor"}),
+        ("uploads/1?q=a", {"query.q": "there is none here"}),
+    ],
+)
+def test_a_parameter_that_nobody_reads_is_refused(
+    client: httpx.Client, path: str, told: dict[str, str]
+) -> None:
+    answer = client.get(f"/api/llm-center/{path}")
+    assert _is_problem(answer, 422)
+    found = {one["field"]: one["message"] for one in answer.json()["errors"]}
+    assert found.keys() == told.keys()
+    assert all(part in found[field] for field, part in told.items())
+
+
+def test_who_is_not_signed_in_is_told_that_first(server: Running) -> None:
+    with server.client(None) as client:
+        assert _is_problem(client.get("/api/llm-center/mappings?stauts=pending"), 401)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm_pipeline.domain.agreement import is_drawn, kappa, wilson
+from llm_pipeline.domain.agreement import is_drawn, kappa
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
@@ -13,17 +13,6 @@ def test_about_the_share_that_was_asked_for_is_drawn(share: float) -> None:
 
 def test_whether_a_group_is_drawn_does_not_change() -> None:
     assert len({is_drawn("shop", 7, 0.5) for _ in range(10)}) == 1
-
-
-def test_nothing_asked_is_nothing_known() -> None:
-    assert wilson(0, 0) == (0.0, 1.0)
-
-
-def test_an_interval_holds_the_share_and_narrows() -> None:
-    for trials in (10, 100, 1000):
-        low, high = wilson(trials // 2, trials)
-        assert low < 0.5 < high
-    assert high - low < 0.07
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,32 @@ def test_a_parquet_file_with_a_row_group_that_fits_no_memory_is_refused(
         open_reader(_parquet(tmp_path, pa.table({"text": ["A"] * 9})))
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([["A"], ["B"]], "list<.*string>"), ([{"name": "A"}, None], "struct<name: string>")],
+)
+def test_a_parquet_column_of_lists_or_structs_is_no_text(
+    tmp_path: Path, values: list[Any], kind: str
+) -> None:
+    reader = open_reader(_parquet(tmp_path, pa.table({"text": values, "n": [1, 2]})))
+    reader.check_text("n")
+    with pytest.raises(InvalidInput, match=f"has {kind} in the column 'text'"):
+        reader.check_text("text")
+
+
+def test_only_jsonl_may_have_more_columns_than_it_begins_with(tmp_path: Path) -> None:
+    kinds = [
+        _file(tmp_path, "text\nA\n"),
+        _parquet(tmp_path, pa.table({"text": ["A"]})),
+        _workbook(tmp_path, ["text"], ["A"]),
+        _file(tmp_path, '{"text": "A"}', "a.jsonl"),
+    ]
+    readers = [open_reader(path) for path in kinds]
+    assert [one.columns_are_complete for one in readers] == [True, True, True, False]
+    for reader in readers:
+        reader.check_text("text")
+
+
 def _workbook(folder: Path, *rows: Sequence[object]) -> Path:
     book = openpyxl.Workbook()
     for row in rows:

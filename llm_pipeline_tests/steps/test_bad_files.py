@@ -4,9 +4,13 @@
 """
 
 import gzip
+import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from llm_pipeline import packed
@@ -26,6 +30,12 @@ class Trouble:
     told: str = ""
     kept: tuple[str, ...] = ()
     name: str = "rows.csv"
+
+
+def _parquet(columns: dict[str, list[Any]]) -> bytes:
+    content = io.BytesIO()
+    pq.write_table(pa.table(columns), content)
+    return content.getvalue()
 
 
 KINDS = {
@@ -67,6 +77,10 @@ KINDS = {
         b'text\nGOOD\n"open\nFINE\n', "a quote is opened and never closed", ("FINE", "GOOD")
     ),
     "archive cut off": Trouble(gzip.compress(b"text\nGOOD\n" * 99)[:-12], "cannot be read"),
+    "lists for texts": Trouble(
+        _parquet({"text": [["A"], ["B"]]}), "in the column 'text', which must hold text"
+    ),
+    "numbers for texts": Trouble(_parquet({"text": [7, None]}), "the text is empty", ("7",)),
     "a PDF": Trouble(b"%PDF-1.7", "is a PDF; save it as CSV"),
 }
 

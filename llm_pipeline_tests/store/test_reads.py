@@ -82,7 +82,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(database: Database, clock
 def test_counting_stops_and_says_so(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "COUNT_CAP", 3)
+    monkeypatch.setattr(search, "COUNT_CAP", dict.fromkeys(search.COUNT_CAP, 3))
     merge(database, clock, [(f"TEXT {letter}", None) for letter in "ABCDE"])
     with database.read() as session:
         page = mappings.page(session, Filter(q="text"), None, 4)
@@ -295,6 +295,7 @@ def test_agreement_compares_decisions_with_what_was_suggested(
         decide(session, 2, Verdict(Action.CORRECT, 2, "ann", "UBER"), clock())
         decide(session, 3, Verdict(Action.SKIP, 2, "ann"), clock())
         decide(session, 4, Verdict(Action.REJECT, 1, "ann"), clock())
+        decide(session, 1, Verdict(Action.CORRECT, 3, "ann", "UBER"), clock())
         (found,) = activity.agreement(session)
     assert (found.model_version, found.decided, found.agreed) == ("7", 2, 1)
     assert found.mean_probability == pytest.approx(0.8)

@@ -14,7 +14,17 @@ from llm_pipeline.domain.text import normalize
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import asking, catalogue, filters, hits, mappings, schema, search, stretches
+from llm_pipeline.store import (
+    asking,
+    catalogue,
+    filters,
+    gathering,
+    hits,
+    mappings,
+    schema,
+    search,
+    stretches,
+)
 from llm_pipeline.store.deadline import Deadline
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.filters import Filter
@@ -250,12 +260,25 @@ def test_too_many_are_not_sorted_by_what_no_index_keeps(
         found(filled, Filter(), sort=Sort.TEXT)
 
 
-@pytest.mark.parametrize(("most", "few"), [(2, 5), (100, 0), (100, 100)])
+@pytest.mark.parametrize("stretch", [1, 1 << 16])
+@pytest.mark.parametrize(
+    ("most", "few", "rows"), [(2, 5, 500), (2, 0, 500), (100, 0, 500), (100, 0, 0), (100, 100, 500)]
+)
 def test_parts_of_many_words_are_found_and_counted_like_others(
-    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch, most: int, few: int
+    database: Database,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    few: int,
+    rows: int,
+    stretch: int,
 ) -> None:
     monkeypatch.setattr(hits, "AT_ONCE", {"sqlite": 2, "postgresql": 2})
-    monkeypatch.setattr(asking, "FEW", few)
+    for name in ("FEW", "FEW_OF_BROAD"):
+        monkeypatch.setattr(asking, name, few)
+    monkeypatch.setattr(gathering, "ROWS_OF_A_PART", rows)
+    monkeypatch.setattr(stretches, "_BLOCK", stretch)
+    monkeypatch.setattr(stretches, "_SORTED", 3)
     for module in (asking, filters):
         monkeypatch.setattr(module, "MOST_TOKENS", most)
     spread(database, clock)
@@ -264,7 +287,7 @@ def test_parts_of_many_words_are_found_and_counted_like_others(
     with database.read() as session:
         every = everything(session)
         for q, submitter, cap in queries:
-            monkeypatch.setattr(search, "COUNT_CAP", cap)
+            monkeypatch.setattr(search, "COUNT_CAP", dict.fromkeys(search.COUNT_CAP, cap))
             wanted = Filter(q=q, submitter=submitter)
             expected = [one.id for one in every if matches(one, wanted)]
             page = search.find(session, wanted, limit=2)

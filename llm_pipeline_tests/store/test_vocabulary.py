@@ -37,6 +37,21 @@ def test_words_are_found_by_any_part(at_once: int, part: str, found: set[str]) -
     assert set(made(WORDS, at_once).containing(part)) == found
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 1_000])
+def test_the_same_words_are_found_as_by_looking_at_each(at_once: int) -> None:
+    dice = Random(5)  # noqa: S311
+    words = sorted(
+        {"".join(dice.choices("abyz0189éटी٣-", k=dice.randint(1, 14))) for _ in range(400)}
+    )
+    vocabulary = made(words, at_once)
+    parts = {
+        word[start : start + size] for word in words for start in (0, 3) for size in (1, 2, 3, 9)
+    }
+    for part in parts - {""}:
+        found = list(vocabulary.containing(part))
+        assert sorted(found) == [word for word in words if part in word]
+
+
 def test_words_are_gathered_as_they_are_asked_for() -> None:
     assert list(islice(made(WORDS, 3).containing("b"), 2)) == ["bottle", "blue"]
 
