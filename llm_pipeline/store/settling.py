@@ -51,6 +51,7 @@ class Act:
     at: datetime
     offset: int
     plan_id: int | None = None
+    policy_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,10 @@ _CLOSE_SPANS = f"""
 _DECIDE = """
     INSERT INTO decisions (mapping_id, action, target_id, actor, reason, previous_status,
         previous_target_id, previous_conflict, displaced_mapping_id, displaced_status, undoes,
-        suggested_target_id, probability, model_version, plan_id, "offset", decided_at)
+        suggested_target_id, probability, model_version, plan_id, policy_id, "offset", decided_at)
     SELECT m.id, :action, c.target_id, :actor, :reason, m.status, m.target_id, m.conflict,
         c.displaced_id, other.status, c.undoes, m.suggested_target_id, m.probability,
-        m.model_version, CAST(:plan_id AS BIGINT), :offset, :at
+        m.model_version, CAST(:plan_id AS BIGINT), CAST(:policy_id AS BIGINT), :offset, :at
     FROM chosen_mappings c CROSS JOIN mappings m
         LEFT JOIN mappings other ON other.id = c.displaced_id
     WHERE m.id = c.mapping_id ORDER BY c.mapping_id"""
