@@ -73,6 +73,7 @@ audits = Table(
     Column("mapping_id", ForeignKey("mappings.id"), nullable=False),
     Column("policy_id", ForeignKey("policies.id")),
     Column("inclusion_probability", Float, nullable=False),
+    Column("lot", Float, nullable=False),  # below that probability, see `domain.approval.Audited`
     Column("answer_target_id", ForeignKey("targets.id")),
     Column("audited_target_id", ForeignKey("targets.id")),
     Column("auditor", Text),

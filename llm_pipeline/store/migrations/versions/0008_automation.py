@@ -104,6 +104,7 @@ def _create_audits() -> None:
         sa.Column("mapping_id", _ID, nullable=False),
         sa.Column("policy_id", _ID),
         sa.Column("inclusion_probability", sa.Float(), nullable=False),
+        sa.Column("lot", sa.Float(), nullable=False),
         sa.Column("answer_target_id", _ID),
         sa.Column("audited_target_id", _ID),
         sa.Column("auditor", sa.Text()),
