@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from llm_pipeline.api import (
     analytics,
     auth,
+    automation,
     center,
     errors,
     export,
@@ -52,6 +53,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     queue.router,
     ml.router,
     label_errors.router,
+    automation.router,
     state.router,
     stream.router,
 )

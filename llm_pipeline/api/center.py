@@ -24,13 +24,15 @@ from llm_pipeline.api.schemas import (
 )
 from llm_pipeline.domain.records import Recognition, Source, Status, Submission
 from llm_pipeline.errors import InvalidInput
+from llm_pipeline.steps.approve import approve_one
+from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.recognize import recognize_one
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import history, idempotency, mappings
 from llm_pipeline.store.engine import Session
 from llm_pipeline.store.ordering import Sort
-from llm_pipeline.wiring import now
+from llm_pipeline.wiring import DICE, now
 
 router = APIRouter(prefix="/api/llm-center/mappings", tags=["LLM Center"])
 
@@ -112,9 +114,11 @@ def _submit(
     said = Submission(body.text, body.target, body.note, source, caller.user)
     serving, at = services.live.serving, now()
     stored = submit(session, said, caller.user, at)
+    draw_audits(session, caller.user, at, services.parts.settings.audit_due, DICE)
     if stored.status is not Status.PENDING:
         return stored, serving.recognize([body.text])[0]
     answer = recognize_one(session, serving, stored.id, stored.text, caller.user, at)
+    approve_one(session, stored.id, caller.user, at)
     return mappings.get(session, stored.id), answer
 
 

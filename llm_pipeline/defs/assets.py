@@ -6,18 +6,22 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import counted, table
+from llm_pipeline.domain.approval import Rule
+from llm_pipeline.steps.approve import approve_waiting
+from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.evaluate import evaluate_model
 from llm_pipeline.steps.find_errors import find_errors
+from llm_pipeline.steps.fit_policy import fit_policy, wished
 from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.prepare import prepare as freeze
 from llm_pipeline.steps.promote import compare, settle
 from llm_pipeline.steps.recognize import recognize_waiting
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.steps.train import train
-from llm_pipeline.store import activity, log, mappings, suggestions, training
+from llm_pipeline.store import activity, log, mappings, policies, suggestions, training
 from llm_pipeline.store import label_errors as doubted
 from llm_pipeline.store.quality import Report
-from llm_pipeline.wiring import now
+from llm_pipeline.wiring import DICE, now
 
 REASON_TAG = "llm_pipeline/reason"
 
@@ -40,7 +44,13 @@ def submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
 
 @asset(group_name="llm_center", deps=[submissions], kinds={"scikitlearn"})
 def recognized_submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
-    """The waiting texts, each with the suggestion of the model in service."""
+    """The waiting texts, each with the suggestion of the model in service.
+
+    Which of them are audited is drawn first, before anybody knows an answer.
+    """
+    with pipeline.parts.begin() as session:
+        due = pipeline.parts.settings.audit_due
+        audits = draw_audits(session, ACTOR, now(), due, DICE)
     done = recognize_waiting(pipeline.parts.database, pipeline.parts.serving(), ACTOR, now)
     with pipeline.parts.read() as session:
         examples = suggestions.examples(session, 20)
@@ -48,8 +58,55 @@ def recognized_submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
         metadata={
             "recognized": done.rows,
             "matched": done.matched,
+            "audits_drawn": audits,
             "model_version": done.model_version,
             "suggestions": table(examples),
+        }
+    )
+
+
+@asset(group_name="llm_center", deps=[recognized_submissions], kinds={"table"})
+def automatic_approvals(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """What the policy in force approved of the suggestions that it had not looked at."""
+    done = approve_waiting(pipeline.parts.database, ACTOR, now)
+    with pipeline.parts.read() as session:
+        offset, counts = log.latest(session), mappings.counts(session)
+    return MaterializeResult(
+        metadata={
+            "offset": offset,
+            "looked_at": done.looked_at,
+            "approved": done.approved,
+            "policy": done.policy_id or 0,
+            "held": done.held,
+            "by_status": table(counted("status", counts)),
+        }
+    )
+
+
+@asset(group_name="llm_center", kinds={"table"})
+def approval_policy(context: AssetExecutionContext, pipeline: Pipeline) -> MaterializeResult[Any]:
+    """Which answers may be approved without a person, by the audits there are."""
+    reason = context.run.tags.get(REASON_TAG, "materialised by hand")
+    with pipeline.parts.begin() as session:
+        wish = wished(policies.in_force(session))
+        policy = fit_policy(session, wish, ACTOR, now(), reason)
+    rule = Rule.from_json(policy.rule)
+    parts = [
+        {
+            "stratum": part.stratum,
+            "threshold": part.threshold,
+            "because": rule.explain(part.stratum),
+        }
+        for part in rule.accepted
+    ]
+    return MaterializeResult(
+        metadata={
+            "policy": policy.id,
+            "offset": policy.offset,
+            "because": rule.explain(),
+            "missing_audits": rule.missing_audits(),
+            "audited_share": policy.share,
+            "approves": table(parts),
         }
     )
 
@@ -215,6 +272,8 @@ def _reported(report: Report, more: dict[str, Any]) -> MaterializeResult[Any]:
 ASSETS: list[AssetsDefinition] = [
     submissions,
     recognized_submissions,
+    automatic_approvals,
+    approval_policy,
     approved_mappings,
     training_set,
     trained_model,

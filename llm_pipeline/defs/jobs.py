@@ -14,8 +14,8 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 recognition_job = define_asset_job(
     "recognition",
-    AssetSelection.assets("submissions", "recognized_submissions"),
-    description="Suggest targets for the texts that wait.",
+    AssetSelection.assets("submissions", "recognized_submissions", "automatic_approvals"),
+    description="Suggest targets for the texts that wait, and approve what the policy accepts.",
     config=QUIET,
 )
 learning_job = define_asset_job(
@@ -46,7 +46,20 @@ label_audit_job = define_asset_job(
     config=QUIET,
 )
 
-JOBS = [recognition_job, learning_job, report_job, label_audit_job]
+policy_job = define_asset_job(
+    "policy",
+    AssetSelection.assets("approval_policy"),
+    description="Fit the policy of automatic approval to the audits that were answered.",
+    config=QUIET,
+)
+approval_job = define_asset_job(
+    "approval",
+    AssetSelection.assets("automatic_approvals"),
+    description="Approve what the policy accepts among suggestions it has not looked at.",
+    config=QUIET,
+)
+
+JOBS = [recognition_job, learning_job, report_job, label_audit_job, policy_job, approval_job]
 
 SCHEDULES = [
     ScheduleDefinition(
@@ -61,6 +74,13 @@ SCHEDULES = [
         job=report_job,
         cron_schedule="5 * * * *",
         default_status=DefaultScheduleStatus.RUNNING,
+    ),
+    ScheduleDefinition(
+        name="daily_policy",
+        job=policy_job,
+        cron_schedule="30 2 * * *",
+        default_status=DefaultScheduleStatus.RUNNING,
+        tags={"llm_pipeline/reason": "daily schedule"},
     ),
     ScheduleDefinition(
         name="weekly_label_audit",

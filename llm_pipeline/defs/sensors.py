@@ -21,11 +21,19 @@ from dagster import (
 )
 
 from llm_pipeline.defs.assets import REASON_TAG
-from llm_pipeline.defs.jobs import learning_job, recognition_job
+from llm_pipeline.defs.jobs import approval_job, learning_job, policy_job, recognition_job
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.steps.alert import raise_alert, resolve_alert
 from llm_pipeline.steps.recognize import MEMORY_ONLY
-from llm_pipeline.store import models, suggestions, training
+from llm_pipeline.store import (
+    audits,
+    automatic,
+    breaker,
+    models,
+    policies,
+    suggestions,
+    training,
+)
 from llm_pipeline.wiring import now
 
 RUN_FAILED = "run_failed"
@@ -76,6 +84,41 @@ def enough_decisions(
     return RunRequest(run_key=f"learning-{learned.newest}", tags={REASON_TAG: reason})
 
 
+@sensor(job=policy_job, minimum_interval_seconds=5, default_status=DefaultSensorStatus.RUNNING)
+def enough_audits(context: SensorEvaluationContext, pipeline: Pipeline) -> RunRequest | SkipReason:
+    """Fit the policy again when enough audits were answered since it was fitted."""
+    needed = pipeline.parts.settings.refit_after
+    with pipeline.parts.read() as session:
+        policy, answered = policies.in_force(session), audits.answered_count(session)
+    fresh = answered - (0 if policy is None else policy.audits)
+    if fresh < needed:
+        return SkipReason(f"{fresh} of {needed} newly answered audits")
+    if _under_way(context.instance, policy_job.name):
+        return SkipReason("the policy is being fitted")
+    number = 0 if policy is None else policy.id
+    # With the hour of the clock, so that a fit that failed is asked for again.
+    key = f"policy-{number}-{answered}-{now():%Y%m%d%H}"
+    return RunRequest(run_key=key, tags={REASON_TAG: f"{fresh} newly answered audits"})
+
+
+@sensor(job=approval_job, minimum_interval_seconds=5, default_status=DefaultSensorStatus.RUNNING)
+def policy_changed(context: SensorEvaluationContext, pipeline: Pipeline) -> RunRequest | SkipReason:
+    """Let a policy look at what waits when it is new, or when automatic approval goes on."""
+    with pipeline.parts.read() as session:
+        policy, stops = policies.in_force(session), breaker.open_stops(session)
+        resumed = breaker.newest_resumed(session)
+        waits = policy is not None and automatic.unseen(session, policy.looked_to)
+    if policy is None or not waits:
+        return SkipReason("no suggestion waits for the policy")
+    if stops:
+        return SkipReason("automatic approval is stopped: " + "; ".join(s.reason for s in stops))
+    if _under_way(context.instance, recognition_job.name):
+        return SkipReason("a recognition is under way, which approves too")
+    if _under_way(context.instance, approval_job.name):
+        return SkipReason("an approval is under way")
+    return RunRequest(run_key=f"approval-{policy.id}-{resumed}-{waits}")
+
+
 @run_failure_sensor(default_status=DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
 def run_failed(context: RunFailureSensorContext, pipeline: Pipeline) -> None:
     """Raise an alert that says which run failed and why."""
@@ -96,4 +139,11 @@ def run_recovered(context: RunStatusSensorContext, pipeline: Pipeline) -> None:
         resolve_alert(session, RUN_FAILED, context.dagster_run.job_name, ACTOR, now())
 
 
-SENSORS: list[SensorDefinition] = [new_submissions, enough_decisions, run_failed, run_recovered]
+SENSORS: list[SensorDefinition] = [
+    new_submissions,
+    enough_decisions,
+    enough_audits,
+    policy_changed,
+    run_failed,
+    run_recovered,
+]

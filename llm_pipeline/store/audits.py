@@ -1,10 +1,10 @@
 """Audits: shown without the answer, answered once, and read as evidence. Lots are in `lots`."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.automation import AuditKind, stratum_of
@@ -72,7 +72,7 @@ class Evidence:
     answered_at: datetime | None
 
 
-def note_approved(session: Session, approved: Select[tuple[int]], policy_id: int) -> None:
+def note_approved(session: Session, approved: Sequence[int], policy_id: int) -> None:
     """Note on the open audits of waiting mappings that a policy approves what is suggested."""
     session.execute(
         update(audits)
@@ -217,15 +217,24 @@ def evidence(session: Session, since: datetime, at: datetime) -> list[Evidence]:
         .where(_a.sampled_at >= since, or_(_a.answered_at.is_not(None), _a.due_at < at))
         .order_by(_a.answered_offset, _a.id)
     )
-    return list(_as_evidence(session.execute(query)))
-
-
-def _as_evidence(rows: Iterable[object]) -> Iterable[Evidence]:
-    for row in rows:
-        audit, kind, number, inclusion, lot, policy, right, sampled, answered, *said = row  # type: ignore[misc]
-        answer, stored, score, _, spoke_for, proposed = said
-        if answer is None or score is None:
-            continue
-        stratum = _stratum(stored, spoke_for, proposed, answer)
-        kinds = AuditKind(kind), stratum, score, number, inclusion, lot, policy
-        yield Evidence(audit, *kinds, not right, sampled, answered)
+    found: list[Evidence] = []
+    for row in session.execute(query):
+        answer, stored, score, _, spoke_for, proposed = row[9:]
+        if answer is not None and score is not None:
+            stratum = _stratum(stored, spoke_for, proposed, answer)
+            found.append(
+                Evidence(
+                    audit_id=row.id,
+                    kind=AuditKind(row.kind),
+                    stratum=stratum,
+                    score=score,
+                    rows=row.rows,
+                    inclusion=row.inclusion_probability,
+                    lot=row.lot,
+                    policy_id=row.policy_id,
+                    wrong=not row.right,
+                    sampled_at=row.sampled_at,
+                    answered_at=row.answered_at,
+                )
+            )
+    return found

@@ -9,6 +9,8 @@ from llm_pipeline.domain.automation import stratum_of
 from llm_pipeline.store.schema import LIVE_STATUSES, SUGGESTED, decisions, mappings, targets
 
 _m = mappings.c
+# As the index says it, of a table that is joined with itself.
+_IN_INDEX = "mappings.suggested_offset IS NOT NULL AND mappings.status = 'pending'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,13 @@ def waiting(session: Session, after: Place, limit: int) -> list[Suggested]:
             _m.suggested_offset,
         )
         .select_from(mappings.outerjoin(targets, targets.c.id == _m.suggested_target_id))
-        .where(text(SUGGESTED.replace("suggested", "mappings.suggested", 1)), behind)
+        .where(text(_IN_INDEX), behind)
         .where(_m.suggested_offset >= after.offset)
         .order_by(_m.suggested_offset, _m.id)
         .limit(limit)
     )
     return [
-        Suggested(
+        Suggested(  # type: ignore[call-arg]
             *row[:5],
             stratum_of(row[5] or "", proposed=row[6]),
             row[7],
@@ -91,3 +93,10 @@ def of_mapping(session: Session, mapping_id: int) -> Suggested | None:
         return None
     found = waiting(session, Place(offset, mapping_id - 1), 1)
     return found[0] if found and found[0].id == mapping_id else None
+
+
+def unseen(session: Session, after: int) -> int:
+    """Return the newest offset of the suggestions stored behind an offset, 0 if there are none."""
+    newest = func.coalesce(func.max(_m.suggested_offset), 0)
+    query = select(newest).where(text(SUGGESTED), _m.suggested_offset > after)
+    return session.scalar(query) or 0

@@ -1,18 +1,19 @@
 """What stops automatic approval, and what lets it go on: each stop with its event and its alert."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.automation import ALERTING, Cause, stops_approval
+from llm_pipeline.domain.automation import ALERTING, OVERDUE_SHARE, Cause, stops_approval
 from llm_pipeline.domain.automation_events import AutomationResumed, AutomationStopped
 from llm_pipeline.domain.learning_events import AlertRaised, AlertResolved
-from llm_pipeline.store import alerts, log, policies
+from llm_pipeline.store import alerts, audits, log, policies
 from llm_pipeline.store.schema_automation import stops
 from llm_pipeline.store.schema_operations import alerts as alert_rows
 
+OVERDUE_WINDOW = timedelta(days=30)
 ALERT_RULE = "automatic_approval_stopped"
 
 
@@ -30,6 +31,12 @@ class Stop:
     resumed_at: datetime | None
     resumed_by: str | None
     resume_reason: str
+    by_person: bool
+
+    @property
+    def resumed_by_person(self) -> bool:
+        """Whether somebody let it go on whatever the evidence said."""
+        return self.resumed_at is not None and self.by_person
 
 
 def _stop(row: tuple[object, ...]) -> Stop:
@@ -65,8 +72,9 @@ def stop(
     if session.scalar(select(stops.c.id).where(*same)) is not None:
         return False
     policy = policies.in_force(session)
+    policy_id = None if policy is None else policy.id
     values = {
-        "policy_id": policy and policy.id,
+        "policy_id": policy_id,
         "cause": cause.value,
         "subject": subject,
         "reason": reason,
@@ -74,7 +82,7 @@ def stop(
         "stopped_at": at,
     }
     stop_id = session.scalar(insert(stops).values(values).returning(stops.c.id)) or 0
-    told = AutomationStopped(actor, stop_id, cause.value, subject, reason, policy and policy.id)
+    told = AutomationStopped(actor, stop_id, cause.value, subject, reason, policy_id)
     log.append(session, at, told)
     message = f"automatic approval stopped: {reason}"
     found = alerts.Finding(ALERT_RULE, f"{cause.value} {subject}".strip(), "critical", message)
@@ -84,12 +92,20 @@ def stop(
     return True
 
 
-def resume(session: Session, ended: Stop, reason: str, actor: str, at: datetime) -> None:
-    """End a stop, with the reason why it is over."""
+def resume(
+    session: Session,
+    ended: Stop,
+    reason: str,
+    actor: str,
+    at: datetime,
+    *,
+    by_person: bool = False,
+) -> None:
+    """End a stop, with the reason why it is over; `by_person` if no evidence says so."""
     session.execute(
         update(stops)
         .where(stops.c.id == ended.id, stops.c.resumed_at.is_(None))
-        .values(resumed_at=at, resumed_by=actor, resume_reason=reason)
+        .values(resumed_at=at, resumed_by=actor, resume_reason=reason, by_person=by_person)
     )
     still = bool(open_stops(session))
     told = AutomationResumed(actor, ended.id, ended.cause.value, ended.subject, reason, still)
@@ -101,8 +117,9 @@ def resume(session: Session, ended: Stop, reason: str, actor: str, at: datetime)
 
 
 def look(session: Session, actor: str, at: datetime) -> list[Stop]:
-    """Stop for every critical alert of a rule that stops, go on where it is resolved; return what
-    stops now."""
+    """Stop for every critical alert of a rule that stops and for audits that nobody answers, go on
+    where that is over; return what stops now."""
+    _look_for_overdue(session, actor, at)
     a = alert_rows.c
     rules = [cause.value for cause in ALERTING]
     query = select(a.rule, a.subject, a.message).where(
@@ -121,8 +138,19 @@ def look(session: Session, actor: str, at: datetime) -> list[Stop]:
     return open_stops(session)
 
 
-def number(session: Session) -> int:
-    """Return how many stops there ever were."""
-    return session.scalar(select(func.count()).select_from(stops)) or 0
+def _look_for_overdue(session: Session, actor: str, at: datetime) -> None:
+    late = audits.open_count(session, due_before=at)
+    due = late and audits.due_count(session, at - OVERDUE_WINDOW, at)
+    told = f"{late} of {due} audits due in the last {OVERDUE_WINDOW.days} days are not answered"
+    if late and late > OVERDUE_SHARE * due:
+        stop(session, Cause.OVERDUE, "", told, actor, at)
+        return
+    for one in open_stops(session):
+        if one.cause is Cause.OVERDUE:
+            resume(session, one, f"the audits are answered: {told}", actor, at)
 
 
+def newest_resumed(session: Session) -> int:
+    """Return the id of the newest stop that is over, 0 if there was none."""
+    query = select(func.max(stops.c.id)).where(stops.c.resumed_at.is_not(None))
+    return session.scalar(query) or 0

@@ -66,9 +66,7 @@ def count(session: Session) -> int:
 
 def looked(session: Session, policy_id: int, offset: int) -> None:
     """Record up to which suggestion a policy has looked."""
-    session.execute(
-        update(policies).where(policies.c.id == policy_id).values(looked_to=offset)
-    )
+    session.execute(update(policies).where(policies.c.id == policy_id).values(looked_to=offset))
 
 
 def wish_since(session: Session, max_error: float, confidence: float) -> datetime | None:
@@ -76,7 +74,8 @@ def wish_since(session: Session, max_error: float, confidence: float) -> datetim
     p = policies.c
     other = select(func.max(p.id)).where((p.max_error != max_error) | (p.confidence != confidence))
     after = session.scalar(other) or 0
-    return session.scalar(select(func.min(p.created_at)).where(p.id > after))
+    began: datetime | None = session.scalar(select(func.min(p.created_at)).where(p.id > after))
+    return began
 
 
 def approved_by(session: Session, policy_id: int) -> int:

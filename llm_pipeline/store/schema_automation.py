@@ -43,6 +43,7 @@ stops = Table(
     time_column("resumed_at", nullable=True),
     Column("resumed_by", Text),
     Column("resume_reason", Text, nullable=False, server_default=""),
+    Column("by_person", Boolean, nullable=False, server_default=text("false")),
     Index(
         "uq_automation_stops_open",
         "cause",

@@ -106,7 +106,12 @@ _DECIDE = """
         suggested_target_id, probability, model_version, plan_id, policy_id, "offset", decided_at)
     SELECT m.id, :action, c.target_id, :actor, :reason, m.status, m.target_id, m.conflict,
         c.displaced_id, other.status, c.undoes, m.suggested_target_id, m.probability,
-        m.model_version, CAST(:plan_id AS BIGINT), CAST(:policy_id AS BIGINT), :offset, :at
+        m.model_version, CAST(:plan_id AS BIGINT),
+        -- What an undo makes automatically approved again is so by the policy of old.
+        CASE WHEN c.status = 'auto_approved' THEN coalesce(CAST(:policy_id AS BIGINT), (
+            SELECT max(made.policy_id) FROM decisions made
+            WHERE made.mapping_id = m.id AND made.policy_id IS NOT NULL)) END,
+        :offset, :at
     FROM chosen_mappings c CROSS JOIN mappings m
         LEFT JOIN mappings other ON other.id = c.displaced_id
     WHERE m.id = c.mapping_id ORDER BY c.mapping_id"""
@@ -184,6 +189,9 @@ def _changed(result: object) -> int:
 
 def _tally(session: Session, act: Act) -> None:
     suggested, taken, number = session.execute(text(_SUGGESTED)).one()
+    if act.policy_id is not None:
+        activity.add(session, act.at, act.actor, {activity.AUTO_APPROVED: number})
+        return
     counts = {act.action.value: number}
     if act.action in (Action.APPROVE, Action.CORRECT, Action.REJECT):
         counts |= {activity.SUGGESTED: suggested, activity.TAKEN: taken}

@@ -65,6 +65,7 @@ def _create_stops() -> None:
         sa.Column("resumed_at", _TIME),
         sa.Column("resumed_by", sa.Text()),
         sa.Column("resume_reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("by_person", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.ForeignKeyConstraint(
             ["policy_id"], ["policies.id"], name=op.f("fk_automation_stops_policy_id")
         ),

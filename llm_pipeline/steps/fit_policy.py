@@ -1,0 +1,89 @@
+"""Fit the policy: which answers may be approved without a person, by the audits there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from llm_pipeline.domain.approval import Audited, Rule, fit_rule, next_share
+from llm_pipeline.domain.automation import CONFIDENCE, MAX_ERROR, AuditKind, Cause
+from llm_pipeline.domain.automation_events import PolicyFitted
+from llm_pipeline.store import activity, audits, breaker, log, policies
+from llm_pipeline.store.audits import Evidence
+from llm_pipeline.store.engine import Session
+from llm_pipeline.store.policies import Policy
+
+# Merchants change: older audits tell of another stream.
+WINDOW = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The bound that the user wants, both in (0, 1)."""
+
+    max_error: float = MAX_ERROR
+    confidence: float = CONFIDENCE
+
+
+def wished(policy: Policy | None) -> Wish:
+    """Return what the user wants: as the policy in force has it, else by default."""
+    return Wish() if policy is None else Wish(policy.max_error, policy.confidence)
+
+
+def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: str) -> Policy:
+    """Put a version of the policy in force that the audits of the last 12 months prove.
+
+    After the audits have stopped automatic approval only those drawn since then count, until
+    somebody resumed it all the same; if they prove the bound anew, it goes on.
+    """
+    since, stop = _evidence_since(session, at)
+    seen = audits.evidence(session, since, at)
+    rule = fit_rule(_audited(seen), wish.max_error, wish.confidence)
+    received = activity.since(session, activity.RECEIVED, since)
+    policy = policies.add(
+        session,
+        max_error=wish.max_error,
+        confidence=wish.confidence,
+        rule=rule.as_json(),
+        evidence=_evidence(rule, seen, since),
+        actor=actor,
+        offset=log.next_offset(session),
+        created_at=at,
+        reason=reason,
+        share=next_share(received, wish.max_error, wish.confidence),
+        audits=audits.answered_count(session),
+    )
+    told = [f"{part.stratum}: {rule.explain(part.stratum)}" for part in rule.accepted]
+    counts = (wish.max_error, wish.confidence, rule.audits, policy.share, told, reason)
+    log.append(session, at, PolicyFitted(actor, policy.id, *counts))
+    if stop is not None and rule.limit is not None:
+        breaker.resume(session, stop, f"new audits prove the bound: {rule.explain()}", actor, at)
+    return policy
+
+
+def _evidence_since(session: Session, at: datetime) -> tuple[datetime, breaker.Stop | None]:
+    """Since when audits count, and the open stop that they may end."""
+    last = breaker.last(session, Cause.AUDITS)
+    if last is None or last.resumed_by_person:
+        return at - WINDOW, None
+    return max(at - WINDOW, last.stopped_at), last if last.resumed_at is None else None
+
+
+def _audited(seen: Sequence[Evidence]) -> list[Audited]:
+    """What the policy decides about: what waited, and what joined its own approvals since."""
+    return [
+        Audited(one.stratum, one.score, one.rows, one.wrong, one.inclusion, one.lot)
+        for one in seen
+        if one.kind is AuditKind.ARRIVAL or one.policy_id is not None
+    ]
+
+
+def _evidence(rule: Rule, seen: Sequence[Evidence], since: datetime) -> dict[str, Any]:
+    repeats = [o for o in seen if o.kind is AuditKind.REPEAT and o.policy_id is None]
+    return {
+        "since": since.isoformat(),
+        "sentence": rule.explain(),
+        "missing": rule.missing_audits(),
+        "overdue": sum(one.answered_at is None for one in seen),
+        "repeats": {"audits": len(repeats), "wrong": sum(one.wrong for one in repeats)},
+    }
