@@ -112,7 +112,7 @@ def test_the_bound_is_broken_no_more_often_than_the_confidence_allows() -> None:
     """Probabilities tell nothing here, so each rule's true error is the 2.2 % of all."""
     broken = 0
     for number in range(200):
-        lot = Random(number)
+        lot = Random(number)  # noqa: S311
         audits = [_single(lot.random() < 0.022, lot.random()) for _ in range(800)]
         broken += fit_rule(audits, 0.02, 0.95).limit is not None
     assert broken <= binom.ppf(0.999, 200, 0.05)

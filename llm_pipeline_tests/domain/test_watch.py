@@ -7,7 +7,7 @@ from llm_pipeline.domain.watch import Watch
 
 
 def _outcomes(seed: int, chance: float, number: int) -> list[bool]:
-    lot = Random(seed)
+    lot = Random(seed)  # noqa: S311
     return [lot.random() < chance for _ in range(number)]
 
 
