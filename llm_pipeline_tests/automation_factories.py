@@ -1,7 +1,7 @@
 """A stream for automatic approval: texts with suggestions, audits of them answered."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 from sqlalchemy import select
@@ -22,7 +22,7 @@ LOT = Random(7)  # noqa: S311 (a test has to see the same lot again)
 
 
 def arrive(
-    database: Database, clock: Clock, texts: Sequence[str], *, share: float = 0.0
+    database: Database, clock: Callable[[], datetime], texts: Sequence[str], *, share: float = 0.0
 ) -> list[int]:
     """Texts wait, after a lot with this share; return their mappings."""
     merge(database, clock, [(text, None) for text in texts])
@@ -48,7 +48,10 @@ def suggest(
 
 
 def answer_audits(
-    database: Database, clock: Clock, told: Callable[[str], str | None], auditor: str = "eve"
+    database: Database,
+    clock: Callable[[], datetime],
+    told: Callable[[str], str | None],
+    auditor: str = "eve",
 ) -> int:
     """Answer all open audits as `told` says of their texts; the mappings stay as they are."""
     with database.begin() as session:
@@ -58,10 +61,16 @@ def answer_audits(
     return len(waiting)
 
 
-def proven(database: Database, clock: Clock, number: int = 200, wish: Wish | None = None) -> Policy:
+def proven(
+    database: Database,
+    clock: Callable[[], datetime],
+    number: int = 200,
+    wish: Wish | None = None,
+    probability: float = 0.99,
+) -> Policy:
     """A policy that approves `key` answers: so many audits of them, all right."""
     ids = arrive(database, clock, [f"PROVEN {word(n)}" for n in range(number)], share=1.0)
-    suggest(database, ids, "SBUX")
+    suggest(database, ids, "SBUX", probability)
     answer_audits(database, clock, lambda _text: "SBUX")
     with database.begin() as session:
         return fit_policy(session, wish or Wish(), "tests", clock(), "tests")

@@ -32,7 +32,7 @@ _m, _s = mappings.c, submissions.c
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A draw among the submissions behind `after_id`, up to `upto_id`; `drawn` audits came of it."""
+    """A draw among the submissions behind `after_id`, up to `upto_id`: `drawn` audits of it."""
 
     id: int
     share: float

@@ -1,20 +1,15 @@
 """The pipeline as Dagster runs it: real materialisations over a temporary installation."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from dagster import (
     AssetKey,
     DagsterInstance,
     Definitions,
-    ExecuteInProcessResult,
     RunRequest,
     SkipReason,
-    build_sensor_context,
 )
 
-from llm_pipeline.definitions import build_definitions
 from llm_pipeline.defs.resources import Pipeline
 from llm_pipeline.defs.sensors import enough_decisions, new_submissions
 from llm_pipeline.domain.records import Action
@@ -24,11 +19,14 @@ from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import alerts, catalogue, log, mappings, models, quality
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import ingest_rows, labelled, load_catalogue, submission
+from llm_pipeline_tests.defs.running import metadata, run, tick
+from llm_pipeline_tests.factories import ingest_rows, submission
 
 SPEC_ASSETS = {
     "submissions",
     "recognized_submissions",
+    "automatic_approvals",
+    "approval_policy",
     "approved_mappings",
     "training_set",
     "trained_model",
@@ -39,44 +37,6 @@ SPEC_ASSETS = {
     "insights",
     "label_errors",
 }
-
-
-@pytest.fixture
-def pipeline(parts: Parts) -> Pipeline:
-    return Pipeline(home=str(parts.settings.home), learn_after=3)
-
-
-@pytest.fixture
-def definitions(pipeline: Pipeline) -> Definitions:
-    return build_definitions({"pipeline": pipeline})
-
-
-@pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    with DagsterInstance.ephemeral() as made:
-        yield made
-
-
-@pytest.fixture
-def filled(parts: Parts, clock: Clock, tmp_path: Path) -> Parts:
-    """An installation with a catalogue and 60 approved texts."""
-    load_catalogue(parts.database, clock)
-    ingest_rows(parts.database, clock, tmp_path, labelled(), approved=True)
-    return parts
-
-
-def run(
-    definitions: Definitions, instance: DagsterInstance, job: str, *assets: str
-) -> ExecuteInProcessResult:
-    selected = [AssetKey(name) for name in assets] or None
-    return definitions.resolve_job_def(job).execute_in_process(
-        instance=instance, raise_on_error=False, asset_selection=selected
-    )
-
-
-def metadata(result: ExecuteInProcessResult, asset: str) -> dict[str, object]:
-    (found,) = result.asset_materializations_for_node(asset)
-    return {name: value.value for name, value in found.metadata.items()}
 
 
 def test_every_asset_of_the_specification_is_there(definitions: Definitions) -> None:
@@ -219,16 +179,6 @@ def test_a_label_audit_lists_labels_for_review(
     assert isinstance(shown["doubted"], int)
 
 
-def _tick(
-    sensor: object, instance: DagsterInstance, pipeline: Pipeline, definitions: Definitions
-) -> object:
-    context = build_sensor_context(
-        instance=instance, resources={"pipeline": pipeline}, definitions=definitions
-    )
-    with context:
-        return sensor(context)  # type: ignore[operator]
-
-
 def test_new_submissions_start_recognition_once_per_offset(
     definitions: Definitions,
     instance: DagsterInstance,
@@ -236,12 +186,12 @@ def test_new_submissions_start_recognition_once_per_offset(
     pipeline: Pipeline,
     clock: Clock,
 ) -> None:
-    assert isinstance(_tick(new_submissions, instance, pipeline, definitions), SkipReason)
+    assert isinstance(tick(new_submissions, instance, pipeline, definitions), SkipReason)
     with filled.begin() as session:
         submit(session, submission("LYFT RIDE 12"), "tests", clock())
 
-    asked = _tick(new_submissions, instance, pipeline, definitions)
-    again = _tick(new_submissions, instance, pipeline, definitions)
+    asked = tick(new_submissions, instance, pipeline, definitions)
+    again = tick(new_submissions, instance, pipeline, definitions)
 
     assert isinstance(asked, RunRequest)
     assert isinstance(again, RunRequest)
@@ -258,12 +208,12 @@ def test_enough_decisions_start_learning_once_per_state_of_the_data(
     run(definitions, instance, "learning")
     asked = []
     for number in range(3):
-        asked.append(_tick(enough_decisions, instance, pipeline, definitions))
+        asked.append(tick(enough_decisions, instance, pipeline, definitions))
         with filled.begin() as session:
             waiting = submit(session, submission(f"LYFT RIDE {number}"), "tests", clock())
             verdict = Verdict(Action.APPROVE, waiting.version, "tests", target="UBER")
             decide(session, waiting.id, verdict, clock())
-    last = _tick(enough_decisions, instance, pipeline, definitions)
+    last = tick(enough_decisions, instance, pipeline, definitions)
 
     assert all(isinstance(answer, SkipReason) for answer in asked)
     assert isinstance(last, RunRequest)
