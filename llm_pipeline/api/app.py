@@ -23,6 +23,7 @@ from llm_pipeline.api import (
     label_errors,
     ml,
     plans,
+    quality,
     queue,
     site,
     state,
@@ -54,6 +55,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     ml.router,
     label_errors.router,
     automation.router,
+    quality.router,
     state.router,
     stream.router,
 )

@@ -13,6 +13,7 @@ from llm_pipeline.steps.evaluate import evaluate_model
 from llm_pipeline.steps.find_errors import find_errors
 from llm_pipeline.steps.fit_policy import fit_policy, wished
 from llm_pipeline.steps.forecast import forecast
+from llm_pipeline.steps.look_for_drift import look_for_drift
 from llm_pipeline.steps.prepare import prepare as freeze
 from llm_pipeline.steps.promote import compare, settle
 from llm_pipeline.steps.recognize import recognize_waiting
@@ -246,6 +247,23 @@ def insights(pipeline: Pipeline) -> MaterializeResult[Any]:
     return _reported(report, {"weeks": table(report.content["weeks"][-26:])})
 
 
+@asset(group_name="data", deps=[submissions], kinds={"table"})
+def drift(pipeline: Pipeline) -> MaterializeResult[Any]:
+    """Whether the submissions of the last day look like those of the 30 days before."""
+    with pipeline.parts.begin() as session:
+        found = look_for_drift(session, ACTOR, now())
+    bands = [{"answers": name, "before": b, "last_day": r} for name, b, r in found.bands]
+    return MaterializeResult(
+        metadata={
+            "verdict": found.explain(),
+            "index": -1.0 if found.index is None else found.index,
+            "submissions_of_the_last_day": found.recent,
+            "submissions_before": found.before,
+            "bands": table(bands),
+        }
+    )
+
+
 @asset(group_name="data", deps=[training_set], kinds={"scikitlearn"})
 def label_errors(pipeline: Pipeline) -> MaterializeResult[Any]:
     """Approved labels that disagree with what all the others teach, for review."""
@@ -282,5 +300,6 @@ ASSETS: list[AssetsDefinition] = [
     quality_report,
     performance_report,
     insights,
+    drift,
     label_errors,
 ]

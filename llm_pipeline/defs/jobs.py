@@ -34,8 +34,8 @@ learning_job = define_asset_job(
 )
 report_job = define_asset_job(
     "reports",
-    AssetSelection.assets("quality_report", "insights"),
-    description="Write the quality report and the forecast.",
+    AssetSelection.assets("quality_report", "insights", "drift"),
+    description="Write the quality report and the forecast, and look for drift.",
     config=QUIET,
 )
 

@@ -243,6 +243,14 @@ decisions = Table(
         sqlite_where=text("policy_id IS NOT NULL"),
         postgresql_where=text("policy_id IS NOT NULL"),
     ),
+    Index(
+        "ix_decisions_model_version",
+        "model_version",
+        "mapping_id",
+        sqlite_where=text("policy_id IS NOT NULL"),
+        postgresql_where=text("policy_id IS NOT NULL"),
+    ),
+    Index("ix_decisions_actor", "actor", "mapping_id"),
     Index("ix_decisions_offset", "offset"),
 )
 

@@ -8,7 +8,7 @@ import pytest
 from llm_pipeline.domain.records import Action
 from llm_pipeline.steps.approve import approve_waiting
 from llm_pipeline.steps.review import Verdict, decide
-from llm_pipeline.store import audits, log, mappings
+from llm_pipeline.store import audits, log, mappings, metrics, policies
 from llm_pipeline.store.engine import Database, Engine
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import Running, wait_for
@@ -175,3 +175,72 @@ def test_stopping_and_resuming_need_a_reason_and_are_told(
     with Database(engine).read() as session:
         names = [e.name for e in log.read_since(session, 0, 10_000) if "automation" in e.name]
     assert names == ["automation:stopped", "automation:resumed"]
+
+
+def test_a_posted_failure_stops_automatic_approval_until_the_suite_succeeds(
+    client: httpx.Client, engine: Engine
+) -> None:
+    proven(Database(engine), now)
+    path = "/api/llm-data/update-quality-metrics"
+    failed = {"suite": "supplier feed", "success": False, "metrics": {"missing_share": 0.4}}
+    answer = client.post(path, json=failed)
+    stopped = standing(client)
+    again = client.post(path, json=failed | {"success": True, "at": "2026-03-01T10:00:00Z"})
+    assert (answer.status_code, answer.json()["automation_stopped"]) == (202, True)
+    assert not stopped["on"]
+    assert stopped["stops"][0]["reason"] == (
+        "the gate supplier feed failed: admin posted a failure (missing_share 0.4) (0 rows)"
+    )
+    assert again.json()["automation_stopped"] is False
+    assert standing(client)["on"]
+    with Database(engine).read() as session:
+        found = metrics.series(session, "quality:supplier feed", "missing_share")
+    assert [value for _, value in found] == [0.4, 0.4]
+    assert client.post(path, json={"suite": "", "success": True}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("wanted", "number"),
+    [
+        ({"policy": 1}, 3),
+        ({"policy": 2}, 0),
+        ({"model": "1"}, 3),
+        ({"decided_by": "policy 1"}, 3),
+        ({"policy": 1, "q": "bad"}, 2),
+    ],
+)
+def test_what_one_policy_approved_is_put_back_in_one_plan_and_undone(
+    client: httpx.Client, engine: Engine, wanted: dict[str, Any], number: int
+) -> None:
+    database = Database(engine)
+    policy = proven(database, now)
+    ids = arrive(database, now, ["BAD ONE", "BAD TWO", "GOOD THREE", "CONFIRMED"])
+    suggest(database, ids, "SBUX")
+    with database.begin() as session:
+        policies.looked(session, policy.id, policy.offset + 1)
+    approve_waiting(database, "tests", now)
+    with database.begin() as session:
+        version = mappings.get(session, ids[3]).version
+        decide(session, ids[3], Verdict(Action.CORRECT, version, "ann", "SBUX"), now())
+        log_before = log.latest(session)
+
+    listed = client.get(MAPPINGS, params=wanted | {"status": "auto_approved"}).json()
+    plan = {"filter": wanted | {"status": "auto_approved"}, "action": "reopen"}
+    preview = client.post("/api/llm-center/plans", json=plan).json()
+    assert (listed["total"], preview["count"]) == (number, number)
+    if number == 0:
+        return
+    path = f"/api/llm-center/plans/{preview['id']}"
+    client.post(f"{path}/apply", json={"hash": preview["hash"]})
+    wait_for(lambda: client.get(path).json()["status"] == "applied")
+    assert standing(client)["auto_approved"] == 3 - number
+    again = approve_waiting(database, "tests", now)
+    client.post(f"{path}/undo")
+    wait_for(lambda: client.get(path).json()["status"] == "undone")
+
+    assert again.approved == 0, "what was put back waits for people"
+    assert standing(client)["auto_approved"] == 3
+    with database.read() as session:
+        assert log.latest(session) > log_before
+    relisted = client.get(MAPPINGS, params=wanted | {"status": "auto_approved"}).json()
+    assert relisted["total"] == (0 if "decided_by" in wanted else number)

@@ -35,6 +35,7 @@ SPEC_ASSETS = {
     "quality_report",
     "performance_report",
     "insights",
+    "drift",
     "label_errors",
 }
 

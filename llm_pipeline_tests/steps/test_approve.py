@@ -204,3 +204,27 @@ def test_a_stop_holds_every_approval(store: Database, clock: Clock) -> None:
     with store.begin() as session:
         new = submit(session, Submission("SUN CAFE"), "ann", clock())
         assert not approve_one(session, new.id, "tests", clock())
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        mappings.Filter(policy=1, q="moon"),
+        mappings.Filter(model="1", q="moon"),
+        mappings.Filter(decided_by="policy 1", q="moon"),
+    ],
+)
+def test_what_a_policy_approved_is_found_until_somebody_decides(
+    store: Database, clock: Clock, wanted: mappings.Filter
+) -> None:
+    proven(store, clock)
+    ids = arrive(store, clock, ["MOON CAFE", "MOON BAR"])
+    suggest(store, ids, "SBUX")
+    approve_waiting(store, "tests", clock)
+    with store.begin() as session:
+        version = mappings.get(session, ids[0]).version
+        decide(session, ids[0], Verdict(Action.CORRECT, version, "ann", "GS"), clock())
+    with store.read() as session:
+        assert [one.id for one in mappings.page(session, wanted, None, 9).items] == [ids[1]]
+        by_ann = mappings.Filter(decided_by="ann")
+        assert [one.id for one in mappings.page(session, by_ann, None, 9).items] == [ids[0]]

@@ -37,6 +37,9 @@ def _extend_mappings() -> None:
     _partial_index("ix_mappings_suggested_offset", "mappings", columns, suggested)
     made_by = "policy_id IS NOT NULL"
     _partial_index("ix_decisions_policy_id", "decisions", ["policy_id", "mapping_id"], made_by)
+    columns = ["model_version", "mapping_id"]
+    _partial_index("ix_decisions_model_version", "decisions", columns, made_by)
+    op.create_index("ix_decisions_actor", "decisions", ["actor", "mapping_id"])
 
 
 def _extend_policies() -> None:
