@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     learn_after: int = Field(
         default=20, ge=1, description="newly approved texts after which a training starts by itself"
     )
+    learn_after_feedback: int = Field(
+        default=10, ge=1, description="answers called wrong after which a training starts by itself"
+    )
     audit_hours: float = Field(
         default=72.0, gt=0, description="hours people have to answer an audit before it is overdue"
     )

@@ -21,6 +21,7 @@ from llm_pipeline.api import (
     export,
     health,
     label_errors,
+    learning,
     ml,
     plans,
     quality,
@@ -56,6 +57,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     label_errors.router,
     automation.router,
     quality.router,
+    learning.router,
     state.router,
     stream.router,
 )

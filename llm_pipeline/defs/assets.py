@@ -7,6 +7,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import counted, table
 from llm_pipeline.domain.approval import Rule
+from llm_pipeline.orchestrator import REASON_TAG
 from llm_pipeline.steps.approve import approve_waiting
 from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.evaluate import evaluate_model
@@ -19,12 +20,10 @@ from llm_pipeline.steps.promote import compare, settle
 from llm_pipeline.steps.recognize import recognize_waiting
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.steps.train import train
-from llm_pipeline.store import activity, log, mappings, policies, suggestions, training
+from llm_pipeline.store import activity, log, mappings, policies, suggestions, training, wishes
 from llm_pipeline.store import label_errors as doubted
 from llm_pipeline.store.quality import Report
 from llm_pipeline.wiring import DICE, now
-
-REASON_TAG = "llm_pipeline/reason"
 
 
 @asset(group_name="llm_center", kinds={"table"})
@@ -133,9 +132,13 @@ def approved_mappings(pipeline: Pipeline) -> MaterializeResult[Any]:
 
 
 @asset(group_name="ml", deps=[approved_mappings], kinds={"table"})
-def training_set(pipeline: Pipeline) -> MaterializeResult[Any]:
-    """The approved mappings frozen at an offset; the same offset gives the same rows for ever."""
+def training_set(context: AssetExecutionContext, pipeline: Pipeline) -> MaterializeResult[Any]:
+    """The approved mappings frozen at an offset; the same offset gives the same rows for ever.
+
+    Whatever asked for a training by now is answered by this run.
+    """
     with pipeline.parts.begin() as session:
+        wanted = wishes.take_up(session, context.run_id, now())
         built = freeze(session, ACTOR, now())
     return MaterializeResult(
         metadata={
@@ -144,6 +147,7 @@ def training_set(pipeline: Pipeline) -> MaterializeResult[Any]:
             "rows": built.rows,
             "targets": built.targets,
             "digest": built.digest,
+            "wanted": table([{"kind": one.kind.value, "reason": one.reason} for one in wanted]),
         }
     )
 
@@ -165,12 +169,13 @@ def trained_model(context: AssetExecutionContext, pipeline: Pipeline) -> Materia
 
 
 @asset(group_name="ml", deps=[trained_model], kinds={"mlflow"})
-def champion_model(pipeline: Pipeline) -> MaterializeResult[Any]:
+def champion_model(context: AssetExecutionContext, pipeline: Pipeline) -> MaterializeResult[Any]:
     """The model that answers: replaced only by a challenger that beats it on the same texts."""
     parts = pipeline.parts
     compared = compare(parts.database, parts.load_model, extra=parts.settings.extra_names)
     with parts.begin() as session:
         promoted = settle(session, parts.registry, compared, ACTOR, now())
+        wishes.end(session, context.run_id, 0, "promoted" if promoted else "refused", now())
     before = compared.champion.version if compared.champion else None
     return MaterializeResult(
         metadata={

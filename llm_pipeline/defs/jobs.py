@@ -7,8 +7,8 @@ from dagster import (
     define_asset_job,
 )
 
-# dagster.yaml allows one run with this tag at a time: two trainings would race for the champion.
-ALONE = {"llm_pipeline/alone": "learning"}
+from llm_pipeline.orchestrator import ALONE
+
 # The console gets warnings only; every event of a run is in Dagster's own log.
 QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 

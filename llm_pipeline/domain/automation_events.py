@@ -90,3 +90,14 @@ class LearningWanted(Event):
     kind: str
     version: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackGiven(Event):
+    """Somebody outside said of answers whether they were right."""
+
+    name: ClassVar[str] = "feedback:given"
+    items: int
+    right: int
+    wrong: int
+    mappings: list[int]

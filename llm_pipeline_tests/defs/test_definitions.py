@@ -9,14 +9,18 @@ from dagster import (
     RunRequest,
     SkipReason,
 )
+from sqlalchemy import bindparam, text
 
 from llm_pipeline.defs.resources import Pipeline
-from llm_pipeline.defs.sensors import enough_decisions, new_submissions
+from llm_pipeline.defs.sensors import new_submissions, wanted_learning
 from llm_pipeline.domain.records import Action
+from llm_pipeline.domain.triggers import QUIET, Trigger
 from llm_pipeline.gates import SUITES
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import alerts, catalogue, log, mappings, models, quality
+from llm_pipeline.steps.want_learning import ask
+from llm_pipeline.store import alerts, catalogue, log, mappings, models, quality, wishes
+from llm_pipeline.store.columns import UTCDateTime
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.defs.running import metadata, run, tick
@@ -199,7 +203,7 @@ def test_new_submissions_start_recognition_once_per_offset(
     assert asked.run_key == again.run_key
 
 
-def test_enough_decisions_start_learning_once_per_state_of_the_data(
+def test_enough_decisions_start_learning_once(
     definitions: Definitions,
     instance: DagsterInstance,
     filled: Parts,
@@ -209,20 +213,35 @@ def test_enough_decisions_start_learning_once_per_state_of_the_data(
     run(definitions, instance, "learning")
     asked = []
     for number in range(3):
-        asked.append(tick(enough_decisions, instance, pipeline, definitions))
+        asked.append(tick(wanted_learning, instance, pipeline, definitions))
         with filled.begin() as session:
             waiting = submit(session, submission(f"LYFT RIDE {number}"), "tests", clock())
             verdict = Verdict(Action.APPROVE, waiting.version, "tests", target="UBER")
             decide(session, waiting.id, verdict, clock())
-    last = tick(enough_decisions, instance, pipeline, definitions)
+    asked.append(tick(wanted_learning, instance, pipeline, definitions))
+    with filled.begin() as session:
+        (wish,) = wishes.waiting(session)
+        early = text("UPDATE wanted_trainings SET wanted_at = :at").bindparams(
+            bindparam("at", wish.wanted_at - QUIET, UTCDateTime)
+        )
+        session.execute(early)
+    first, again = (tick(wanted_learning, instance, pipeline, definitions) for _ in range(2))
 
     assert all(isinstance(answer, SkipReason) for answer in asked)
-    assert isinstance(last, RunRequest)
-    assert last.run_key == f"learning-{_newest_live(filled)}"
+    assert isinstance(first, RunRequest)
+    assert isinstance(again, RunRequest)
+    assert first.run_key == again.run_key == f"learning-{wish.id}"
+    assert first.tags["llm_pipeline/reason"].startswith("3 texts approved up to offset")
 
 
-def _newest_live(parts: Parts) -> int:
-    with parts.read() as session:
-        found = mappings.page(session, mappings.Filter(), None, 1).items[0]
-    assert found.live_from is not None
-    return found.live_from
+def test_a_run_answers_what_was_wanted_and_says_what_came_of_it(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts, clock: Clock
+) -> None:
+    with filled.begin() as session:
+        ask(session, "a new month", "ann", clock())
+    result = run(definitions, instance, "learning")
+    with filled.read() as session:
+        (wish,) = wishes.history(session)
+    assert wish.run_id == result.run_id
+    assert (wish.outcome, wish.kind) == ("promoted", Trigger.PERSON)
+    assert "a new month" in str(metadata(result, "training_set")["wanted"])
