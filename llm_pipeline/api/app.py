@@ -23,6 +23,7 @@ from llm_pipeline.api import (
     label_errors,
     learning,
     ml,
+    models,
     plans,
     quality,
     queue,
@@ -58,6 +59,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     automation.router,
     quality.router,
     learning.router,
+    models.router,
     state.router,
     stream.router,
 )
@@ -82,7 +84,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _tell_roles(app)
     errors.install(app)
     app.add_middleware(
-        BodyLimit, upload_path=uploads.PATH, max_upload_bytes=chosen.max_upload_mb * 2**20
+        BodyLimit,
+        upload_paths=(uploads.PATH, models.IMPORT_PATH),
+        max_upload_bytes=chosen.max_upload_mb * 2**20,
     )
     app.add_middleware(HardenedHeaders)
     return app
