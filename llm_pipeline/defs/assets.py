@@ -138,7 +138,7 @@ def training_set(context: AssetExecutionContext, pipeline: Pipeline) -> Material
     Whatever asked for a training by now is answered by this run.
     """
     with pipeline.parts.begin() as session:
-        wanted = wishes.take_up(session, context.run_id, now())
+        wanted = wishes.take_up(session, context.run.run_id, now())
         built = freeze(session, ACTOR, now())
     return MaterializeResult(
         metadata={
@@ -175,7 +175,7 @@ def champion_model(context: AssetExecutionContext, pipeline: Pipeline) -> Materi
     compared = compare(parts.database, parts.load_model, extra=parts.settings.extra_names)
     with parts.begin() as session:
         promoted = settle(session, parts.registry, compared, ACTOR, now())
-        wishes.end(session, context.run_id, 0, "promoted" if promoted else "refused", now())
+        wishes.end(session, context.run.run_id, 0, "promoted" if promoted else "refused", now())
     before = compared.champion.version if compared.champion else None
     return MaterializeResult(
         metadata={

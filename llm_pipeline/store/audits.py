@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.automation import AuditKind, stratum_of
@@ -156,9 +156,15 @@ def record(session: Session, drawn: Drawn, said: Answer, at: datetime, offset: i
 
 def _decided_by(person: str) -> ColumnElement[bool]:
     """Whether the newest decision about a mapping is this person's."""
-    d = decisions.alias("seen")
-    newest = select(func.max(d.c.id)).where(d.c.mapping_id == _m.id).scalar_subquery()
-    return exists().where(decisions.c.id == newest, decisions.c.actor == person)
+    newest = (
+        select(decisions.c.actor)
+        .where(decisions.c.mapping_id == _m.id)
+        .order_by(decisions.c.id.desc())
+        .limit(1)
+        .correlate(mappings)
+        .scalar_subquery()
+    )
+    return func.coalesce(newest, "") == person
 
 
 def may_audit(session: Session, mapping_id: int, person: str) -> bool:

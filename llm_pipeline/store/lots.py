@@ -107,9 +107,14 @@ def _groups(ids: Sequence[int], after: int, upto: int) -> Select[Any]:
         .correlate(mappings)
         .scalar_subquery()
     )
-    d = decisions.alias("newest")
-    newest = select(func.max(d.c.id)).where(d.c.mapping_id == _m.id).scalar_subquery()
-    policy = select(decisions.c.policy_id).where(decisions.c.id == newest).scalar_subquery()
+    policy = (
+        select(decisions.c.policy_id)
+        .where(decisions.c.mapping_id == _m.id)
+        .order_by(decisions.c.id.desc())
+        .limit(1)
+        .correlate(mappings)
+        .scalar_subquery()
+    )
     return select(
         _m.id,
         case((_m.status.in_([status.value for status in LIVE]), _m.target_id)).label("target_id"),

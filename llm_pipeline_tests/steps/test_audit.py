@@ -12,6 +12,7 @@ from llm_pipeline.steps.audit import Answered, audit
 from llm_pipeline.steps.control import Order, control
 from llm_pipeline.steps.fit_policy import Wish, fit_policy
 from llm_pipeline.steps.review import Verdict, decide
+from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import alerts, audits, breaker, log, mappings, watching
 from llm_pipeline.store.engine import Database
 from llm_pipeline_tests.automation_factories import (
@@ -23,7 +24,7 @@ from llm_pipeline_tests.automation_factories import (
     word,
 )
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import load_catalogue, merge
+from llm_pipeline_tests.factories import load_catalogue, merge, submission
 
 
 @pytest.fixture
@@ -118,6 +119,39 @@ def test_whoever_decided_cannot_audit(store: Database, clock: Clock) -> None:
         assert len(audits.open_for(session, "ann", 0, 10)) == 1
     with pytest.raises(NotAllowed, match="eve decided about mapping 1"):
         _answer(store, clock, number, "SBUX")
+
+
+def test_who_decided_about_one_text_may_audit_another(store: Database, clock: Clock) -> None:
+    one = _drawn(store, clock)
+    other = _drawn(store, clock, "SUN CAFE")
+    with store.begin() as session:
+        version = mappings.get(session, 1).version
+        decide(session, 1, Verdict(Action.APPROVE, version, "eve"), clock())
+        assert [a.id for a in audits.open_for(session, "eve", 0, 10)] == [other]
+        assert {a.id for a in audits.open_for(session, "ann", 0, 10)} == {one, other}
+    assert _answer(store, clock, other, "SBUX").right
+
+
+def test_repeats_of_what_a_policy_approved_are_that_policys(store: Database, clock: Clock) -> None:
+    policy = proven(store, clock)
+    merge(store, clock, [("SUN CAFE", "UBER")], trusted=True)
+    (one,) = arrive(store, clock, ["MOON CAFE"])
+    suggest(store, [one], "SBUX")
+    approve_waiting(store, "tests", clock)
+    with store.begin() as session:
+        new = submit(session, submission("STAR CAFE"), "ann", clock())
+        decide(session, new.id, Verdict(Action.CORRECT, 1, "ann", "GS"), clock())
+    before = clock()
+    arrive(store, clock, ["MOON CAFE", "SUN CAFE", "STAR CAFE"], share=1.0)
+    answer_audits(store, clock, lambda _text: "GS")
+    with store.read() as session:
+        found = {
+            e.stratum: (e.policy_id, e.wrong) for e in audits.evidence(session, before, clock())
+        }
+        kinds = [e.policy_id for e in audits.evidence(session, before, clock())]
+    assert sorted(kinds, key=str) == [policy.id, None, None]
+    assert found["key"] == (policy.id, True)
+    assert found["exact"][0] is None
 
 
 def test_an_audit_is_answered_once(store: Database, clock: Clock) -> None:
