@@ -9,20 +9,53 @@ rows and with equal weight (as singletons tell of the unseen in Good and Turing'
 are counted, a group once: the bound of their share of errors is the exact binomial one (Clopper
 and Pearson 1934), and rows that are alike do not feign evidence.
 
-A group is accepted by what it would cost: rows x (P(wrong) - max_error), the wrong rows that it
-brings above its own allowance. One number, `limit`, orders all rules from strict to lax; they are
-tested from the strict end up to the first that is not proven, which needs no correction for trying
-many (fixed sequence: Maurer, Hothorn and Lehmacher 1995; learn then test: Angelopoulos et al.).
+What a group brings above its allowance is rows x (P(wrong) - max_error). One number, `limit`, the
+most that a group may bring, orders all rules from strict to lax. The first rule tested is the one
+that the probabilities promise to be proven most surely, then laxer ones up to the first that is
+not: an order fixed before anybody looks at who was wrong needs no correction for trying many
+(fixed sequence: Maurer, Hothorn and Lehmacher 1995; learn then test: Angelopoulos et al. 2021).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from math import exp, expm1, lgamma, log, log1p
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from llm_pipeline.domain.binomial import (
+    audits_needed,
+    binomial_tail,
+    errors_allowed,
+    upper_bound,
+)
+from llm_pipeline.domain.drawing import (
+    inclusion_probability,
+    next_share,
+    single_probability,
+)
+
+__all__ = [
+    "Accepted",
+    "Audited",
+    "Rule",
+    "audits_needed",
+    "binomial_tail",
+    "errors_allowed",
+    "excess",
+    "fit_rule",
+    "inclusion_probability",
+    "next_share",
+    "single_probability",
+    "upper_bound",
+]
 
 REPEATS = "exact"  # the evidence group of exact repeats of a text that a person approved
-STEP = 1.1  # each rule tested rests on so many times the audits of the one before
-_HALVINGS = 60
+# What is tested, as limits: multiples of the bound below the allowance, then wrong rows above it.
+STRICT = (-0.9, -0.75, -0.5, 0.0)
+LAX = (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.65, 0.8, 1.0)
+STEP = 1.3  # a refit makes the rule laxer by so much at most: one lucky sample must not open it
+FIRST = 0.1  # and so lax at most at first
+CAUTION = 1.5  # errors are taken to be so many times what the probabilities promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +99,11 @@ class Rule:
     """The rule in force: what is approved automatically, and the audits it rests on.
 
     `limit` is the most wrong rows above the allowance that a group may be expected to bring; None
-    if nothing is proven. With too few audits for any proof (`missing`), exact repeats are accepted
-    on trust where their probability meets the bound.
+    if nothing is proven. Until then exact repeats are accepted on trust where their probability
+    meets the bound, unless their own audits speak against them (`refuted`).
+
+    `errors` of `audits` were wrong; they stand for the part `unseen` of the accepted rows, the rest
+    being in groups that a person looked at. `bound` is of what stands wrong among all of them.
     """
 
     max_error: float
@@ -78,11 +114,13 @@ class Rule:
     bound: float = 1.0
     missing: int = 0
     accepted: tuple[Accepted, ...] = ()
+    unseen: float = 1.0
+    refuted: bool = False
 
     def accepts(self, stratum: str, probability: float, rows: int = 1) -> bool:
         """Whether a group of `rows` rows with this answer is approved without a person."""
         if self.limit is None:
-            trusted = self.missing > 0 and stratum == REPEATS
+            trusted = not self.refuted and stratum == REPEATS
             return trusted and 1 - probability <= self.max_error
         known = any(accepted.stratum == stratum for accepted in self.accepted)
         return known and excess(probability, rows, self.max_error) <= self.limit
@@ -94,20 +132,21 @@ class Rule:
     def explain(self, stratum: str | None = None) -> str:
         """Say what the rule, or its part for one stratum, rests on."""
         if self.limit is None:
-            if self.missing:
-                return (
-                    f"{self.audits} audits, {self.missing} more without an error are needed; until "
-                    f"then only exact repeats that are at most {_percent(self.max_error)} % wrong"
-                )
-            return f"{self.audits} audits, {self.errors} errors: the bound is not proven"
-        told: Rule | Accepted = self
+            told = f"{self.audits} audits, {self.errors} errors"
+            if self.refuted:
+                return f"{told}: even exact repeats are wrong more often than allowed"
+            return (
+                f"{told}, {self.missing} more without an error are needed; until then only "
+                f"exact repeats whose probability is at least {_percent(1 - self.max_error)} %"
+            )
+        part: Rule | Accepted = self
         if stratum is not None:
             found = [accepted for accepted in self.accepted if accepted.stratum == stratum]
             if not found:
                 return f"no audits speak for {stratum!r}"
-            told = found[0]
+            part = found[0]
         return (
-            f"{told.audits} audits, {told.errors} errors, at most {_percent(told.bound)} % wrong "
+            f"{part.audits} audits, {part.errors} errors, at most {_percent(part.bound)} % wrong "
             f"with {_percent(self.confidence)} % confidence"
         )
 
@@ -119,27 +158,6 @@ class Rule:
     def from_json(cls, saved: Mapping[str, Any]) -> "Rule":
         accepted = tuple(Accepted(**each) for each in saved["accepted"])
         return cls(**{**saved, "accepted": accepted})
-
-
-def inclusion_probability(rows: int, share: float) -> float:
-    """Return the probability that at least one of a group's rows is drawn.
-
-    >>> round(inclusion_probability(100, 0.02), 3)
-    0.867
-    """
-    return 1.0 if share >= 1 else -expm1(rows * log1p(-share))
-
-
-def single_probability(rows: int, inclusion: float) -> float:
-    """Return the probability that exactly one row was drawn, of a group's inclusion probability.
-
-    >>> round(single_probability(100, inclusion_probability(100, 0.02)), 3)
-    0.271
-    """
-    if rows == 1 or inclusion >= 1:
-        return inclusion if rows == 1 else 0.0
-    missed = log1p(-inclusion) / rows
-    return rows * -expm1(missed) * exp((rows - 1) * missed)
 
 
 def excess(probability: float, rows: int, max_error: float) -> float:
@@ -154,151 +172,115 @@ def excess(probability: float, rows: int, max_error: float) -> float:
     return above * rows if above > 0 else above
 
 
-def binomial_tail(errors: int, n: int, chance: float) -> float:
-    """Return P(X <= errors) of a binomial X of n trials.
+class _Candidate(NamedTuple):
+    """A rule that could be, by its `limit`: what its audits say, and what was promised of them."""
 
-    >>> round(binomial_tail(1, 2, 0.5), 6)
-    0.75
-    """
-    if errors >= n or chance <= 0:
-        return 1.0
-    if chance >= 1:
-        return 0.0
-    if errors > n * chance:  # the smaller tail is summed: its largest term is its first
-        return 1.0 - _falling_sum(n - errors - 1, n, 1 - chance)
-    return _falling_sum(errors, n, chance)
+    limit: float
+    audits: int
+    errors: int
+    promised: float
+    unseen: float
 
+    def proven(self, max_error: float, confidence: float) -> bool:
+        allowed = min(max_error / self.unseen, 1.0)
+        return self.audits > 0 and (
+            binomial_tail(self.errors, self.audits, allowed) <= 1 - confidence
+        )
 
-def _falling_sum(errors: int, n: int, chance: float) -> float:
-    """Return P(X <= errors) where the terms fall from the last on."""
-    ways = lgamma(n + 1) - lgamma(errors + 1) - lgamma(n - errors + 1)
-    term = exp(ways + errors * log(chance) + (n - errors) * log1p(-chance))
-    total, odds = 0.0, (1 - chance) / chance
-    for k in range(errors, -1, -1):
-        total += term
-        term *= k / (n - k + 1) * odds
-        if term <= total * 1e-17:
-            break
-    return total
+    def power(self, max_error: float, confidence: float) -> float:
+        """Return the probability that the audits prove it if the answers' probabilities hold."""
+        allowed = errors_allowed(self.audits, min(max_error / self.unseen, 1.0), confidence)
+        return binomial_tail(allowed, self.audits, self.promised) if allowed >= 0 else 0.0
 
 
-def upper_bound(errors: int, n: int, confidence: float) -> float:
-    """Return the one-sided Clopper-Pearson upper bound of a share, 1 without any trial.
-
-    >>> round(upper_bound(3, 412, 0.95), 4)
-    0.0187
-    """
-    if errors >= n:
-        return 1.0
-    low, high = errors / n, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if binomial_tail(errors, n, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def audits_needed(max_error: float, confidence: float, errors: int = 0) -> int:
-    """Return the fewest audits that prove the bound with so many errors among them.
-
-    >>> [audits_needed(0.02, 0.95, errors) for errors in (0, 1, 2)]
-    [149, 236, 313]
-    """
-    low, high = errors, 2 * (errors + 1)
-    while binomial_tail(errors, high, max_error) > 1 - confidence:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if binomial_tail(errors, middle, max_error) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def fit_rule(audits: Iterable[Audited], max_error: float, confidence: float) -> Rule:
-    """Return the laxest rule that the audits prove.
+def fit_rule(
+    audits: Iterable[Audited], max_error: float, confidence: float, before: Rule | None = None
+) -> Rule:
+    """Return the laxest rule that the audits prove, little laxer than the one `before`.
 
     The audits must be all that were drawn in some time, whether the groups were accepted or not.
     Which rules are tested depends on the answers and the number of audits, not on who was wrong.
     """
-    counted = [(excess(a.probability, a.rows, max_error), a) for a in audits if a.counts]
-    counted.sort(key=lambda pair: pair[0])
-    least = audits_needed(max_error, confidence)
-    if len(counted) < least:
-        errors = sum(audit.wrong for _, audit in counted)
-        missing = least - len(counted)
-        return Rule(max_error, confidence, None, len(counted), errors, 1.0, missing)
-    proven = _walk(counted, max_error, confidence)
-    if not proven:
-        errors = sum(audit.wrong for _, audit in counted)
-        bound = upper_bound(errors, len(counted), confidence)
-        return Rule(max_error, confidence, None, len(counted), errors, bound)
-    within = [audit for _, audit in counted[:proven]]
-    limit = counted[proven - 1][0]
-    errors = sum(audit.wrong for audit in within)
-    bound = upper_bound(errors, proven, confidence)
-    every = [audit for _, audit in counted]
-    accepted = _by_stratum(within, every, limit, max_error, confidence)
-    return Rule(max_error, confidence, limit, proven, errors, bound, 0, accepted)
-
-
-def _walk(counted: Sequence[tuple[float, Audited]], max_error: float, confidence: float) -> int:
-    """Return how many of the audits, least excess first, the laxest proven rule rests on."""
-    size = max(audits_needed(max_error, confidence, 1), len(counted) // 4)
-    proven, errors, done = 0, 0, 0
-    while done < len(counted):
-        end = min(size, len(counted))
-        while end < len(counted) and counted[end][0] == counted[end - 1][0]:
-            end += 1
-        errors += sum(audit.wrong for _, audit in counted[done:end])
-        if binomial_tail(errors, end, max_error) > 1 - confidence:
+    drawn = sorted(
+        ((excess(a.probability, a.rows, max_error), a) for a in audits), key=lambda pair: pair[0]
+    )
+    candidates = _candidates(drawn, max_error)
+    powers = [each.power(max_error, confidence) for each in candidates]
+    surest = max(powers, default=0.0)
+    as_sure = [n for n, power in enumerate(powers) if power >= surest - 0.001 * (surest > 0.001)]
+    proven = None
+    for candidate in candidates[max(as_sure, default=0) :]:
+        if not candidate.proven(max_error, confidence):
             break
-        proven = done = end
-        size = max(int(size * STEP), end + 1)
-    return proven
+        proven = candidate
+    if proven is None:
+        return _unproven([audit for _, audit in drawn if audit.counts], max_error, confidence)
+    last = FIRST if before is None or before.limit is None else max(before.limit, FIRST)
+    limit = min(proven.limit, last * STEP)
+    counted = [(place, audit) for place, audit in drawn if audit.counts]
+    accepted = _by_stratum(counted, limit, max_error, confidence)
+    bound = upper_bound(proven.errors, proven.audits, confidence) * proven.unseen
+    told = (proven.audits, proven.errors, bound, 0, accepted, proven.unseen)
+    return Rule(max_error, confidence, limit, *told)
+
+
+def _candidates(drawn: list[tuple[float, Audited]], max_error: float) -> list[_Candidate]:
+    """Return the rules that could be tested, strict to lax."""
+    places = [place for place, _ in drawn]
+    counted = [audit.counts for _, audit in drawn]
+    audits = list(accumulate(counted))
+    errors = list(accumulate(c and a.wrong for c, (_, a) in zip(counted, drawn, strict=True)))
+    # Each audited group stands for 1/inclusion like it, of which a part was not drawn.
+    rows = list(accumulate(a.rows / a.inclusion for _, a in drawn))
+    missed = list(accumulate(a.rows * (1 - a.inclusion) / a.inclusion for _, a in drawn))
+    promised = accumulate(c * (1 - a.probability) for c, (_, a) in zip(counted, drawn, strict=True))
+    promises, found = list(promised), []
+    for limit in (*(part * max_error for part in STRICT), *LAX):
+        end = bisect_right(places, limit)
+        if end and audits[end - 1]:
+            n = audits[end - 1]
+            unseen = max(missed[end - 1] / rows[end - 1], max_error)
+            wrong = min(CAUTION * promises[end - 1] / n, 1.0)
+            found.append(_Candidate(limit, n, errors[end - 1], wrong, unseen))
+    return found
+
+
+def _unproven(counted: list[Audited], max_error: float, confidence: float) -> Rule:
+    """Say how far the audits are from a proof, and whether exact repeats can be trusted so far."""
+    errors = sum(audit.wrong for audit in counted)
+    repeats = [a for a in counted if a.stratum == REPEATS and 1 - a.probability <= max_error]
+    wrong = sum(audit.wrong for audit in repeats)
+    refuted = _above(wrong, len(repeats), max_error, confidence)
+    missing = max(1, audits_needed(max_error, confidence, wrong) - len(repeats))
+    bound = upper_bound(errors, len(counted), confidence)
+    n = len(counted)
+    return Rule(max_error, confidence, None, n, errors, bound, missing, refuted=refuted)
+
+
+def _above(errors: int, n: int, share: float, confidence: float) -> bool:
+    """Whether so many errors prove that more than `share` is wrong."""
+    return errors > 0 and binomial_tail(n - errors, n, 1 - share) <= 1 - confidence
 
 
 def _by_stratum(
-    within: Sequence[Audited],
-    every: Sequence[Audited],
-    limit: float,
-    max_error: float,
-    confidence: float,
+    counted: list[tuple[float, Audited]], limit: float, max_error: float, confidence: float
 ) -> tuple[Accepted, ...]:
     """Tell each stratum's part of the rule, without those that their own audits speak against.
 
-    The rule holds with them; a stratum that is wrong more often than allowed beyond doubt is left
-    out all the same.
+    The rule holds with them; a stratum that is wrong more often than allowed and than its
+    probabilities say, beyond doubt, is left out all the same.
     """
     parts = []
-    for stratum in sorted({audit.stratum for audit in within}):
-        wrong = [audit.wrong for audit in within if audit.stratum == stratum]
-        n, errors = len(wrong), sum(wrong)
-        if errors and binomial_tail(n - errors, n, 1 - max_error) <= 1 - confidence:
+    for stratum in sorted({audit.stratum for place, audit in counted if place <= limit}):
+        every = [(place, audit) for place, audit in counted if audit.stratum == stratum]
+        within = [audit for place, audit in every if place <= limit]
+        n, errors = len(within), sum(audit.wrong for audit in within)
+        promised = CAUTION * sum(1 - audit.probability for audit in within) / n
+        if _above(errors, n, min(max(max_error, promised), 1.0), confidence):
             continue
-        drawn = sum(audit.stratum == stratum for audit in every)
         bound = upper_bound(errors, n, confidence)
-        parts.append(Accepted(stratum, 1 - max_error - limit, n, errors, bound, n / drawn))
+        parts.append(Accepted(stratum, 1 - max_error - limit, n, errors, bound, n / len(every)))
     return tuple(parts)
-
-
-def next_share(rows: int, max_error: float, confidence: float) -> float:
-    """Return the share of rows to draw where `rows` arrive in the time whose audits are counted.
-
-    It is what yields the audits that prove the bound with a few errors among them.
-
-    >>> round(next_share(40_000, 0.02, 0.95), 4)
-    0.018
-    """
-    wanted = audits_needed(max_error, confidence, SPARED)
-    return min(max(wanted / max(rows, 1), LEAST), MOST)
-
-
-SPARED = 8  # errors that the audits can hold without ending the proof
-LEAST, MOST = 0.005, 0.1
 
 
 def _percent(share: float) -> str:

@@ -77,6 +77,7 @@ def test_accepts_what_the_audits_prove_and_tells_why() -> None:
     assert not rule.accepts("text", 0.6)
     assert not rule.accepts("names", 0.99)
     assert rule.explain("exact") == "400 audits, 0 errors, at most 0.7 % wrong with 95 % confidence"
+    assert rule.explain() == rule.explain("exact")
     assert rule.explain("names") == "no audits speak for 'names'"
     assert rule.missing_audits() == 0
 
@@ -84,7 +85,34 @@ def test_accepts_what_the_audits_prove_and_tells_why() -> None:
 def test_evidence_against_the_safest_groups_ends_automatic_approval() -> None:
     rule = fit_rule([_single(i % 10 == 0) for i in range(600)], 0.02, 0.95)
     assert not rule.accepts("exact", 1.0)
-    assert rule.explain() == "600 audits, 60 errors: the bound is not proven"
+    assert rule.refuted
+    assert "even exact repeats are wrong more often than allowed" in rule.explain()
+
+
+def test_audits_that_prove_nothing_leave_trust_in_exact_repeats() -> None:
+    rule = fit_rule([_single(i % 75 == 0) for i in range(300)], 0.02, 0.95)
+    assert rule.limit is None
+    assert rule.accepts("exact", 0.99)
+    assert not rule.accepts("key", 0.99)
+    assert rule.missing_audits() == audits_needed(0.02, 0.95, 4) - 300
+
+
+def test_a_refit_opens_the_rule_step_by_step() -> None:
+    audits = [_single(False, 0.5)] * 600
+    rules = [fit_rule(audits, 0.02, 0.95)]
+    for _ in range(9):
+        rules.append(fit_rule(audits, 0.02, 0.95, rules[-1]))
+    limits = [rule.limit for rule in rules]
+    assert limits[:2] == pytest.approx([0.13, 0.169])
+    assert limits[-1] == 1.0
+
+
+def test_what_a_person_saw_counts_as_right_in_the_bound() -> None:
+    few = fit_rule([Audited("exact", 0.99, 1, False, 0.02)] * 300, 0.02, 0.95)
+    seen = [Audited("exact", 0.99, 200, False, inclusion_probability(200, 0.02), lot=0.9)]
+    many = fit_rule([Audited("exact", 0.99, 1, False, 0.02)] * 300 + seen * 75, 0.02, 0.95)
+    assert many.audits == few.audits
+    assert many.bound == pytest.approx(few.bound / 2, rel=0.03)
 
 
 def test_groups_of_many_rows_must_be_surer() -> None:
@@ -93,7 +121,7 @@ def test_groups_of_many_rows_must_be_surer() -> None:
     assert rule.accepts("exact", 0.9, rows=1)
     assert not rule.accepts("exact", 0.9, rows=10)
     assert rule.accepts("exact", 0.99, rows=10_000)
-    assert excess(0.9, 10, 0.02) > rule.accepted[0].threshold - 0.9
+    assert excess(0.9, 10, 0.02) == pytest.approx(0.8)
 
 
 def test_a_stratum_that_its_audits_speak_against_is_left_out() -> None:
