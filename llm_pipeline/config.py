@@ -33,6 +33,12 @@ class Settings(BaseSettings):
     learn_after: int = Field(
         default=20, ge=1, description="newly approved texts after which a training starts by itself"
     )
+    shadow_answers: int = Field(
+        default=0,
+        ge=0,
+        description="decided texts that a better challenger must first have answered beside the "
+        "champion; 0: it takes over at once",
+    )
     learn_after_feedback: int = Field(
         default=10, ge=1, description="answers called wrong after which a training starts by itself"
     )

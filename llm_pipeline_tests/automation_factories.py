@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from random import Random
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from llm_pipeline.domain.center_events import TextRecognized
 from llm_pipeline.domain.records import Candidate, Recognition, State
@@ -14,6 +14,7 @@ from llm_pipeline.store import audits, log, lots, mappings, suggestions
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.policies import Policy
 from llm_pipeline.store.schema import mappings as mapping_rows
+from llm_pipeline.store.schema_automation import audits as audit_rows
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import merge
 
@@ -24,10 +25,17 @@ LOT = Random(7)  # noqa: S311 (a test has to see the same lot again)
 def arrive(
     database: Database, clock: Callable[[], datetime], texts: Sequence[str], *, share: float = 0.0
 ) -> list[int]:
-    """Texts wait, after a lot with this share; return their mappings."""
+    """Texts wait, after a lot with this share; return their mappings.
+
+    What is drawn stands for fifty times as much, as if it had been drawn with a share of 2 %.
+    """
     merge(database, clock, [(text, None) for text in texts])
     with database.begin() as session:
-        lots.draw(session, lots.Draw(share, DUE, LOT), clock())
+        lot = lots.draw(session, lots.Draw(share, DUE, LOT), clock())
+        if lot is not None:
+            rare = {"inclusion_probability": 0.02, "lot": 0.01}
+            of_lot = audit_rows.c.lot_id == lot.id, audit_rows.c.rows == 1
+            session.execute(update(audit_rows).where(*of_lot).values(rare))
         query = select(mapping_rows.c.id).where(mapping_rows.c.text.in_(texts))
         return list(session.scalars(query.order_by(mapping_rows.c.id)))
 

@@ -15,12 +15,12 @@ from llm_pipeline.api.automation_schemas import (
 )
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId
 from llm_pipeline.api.paging import Page, cursor_of, row_position
-from llm_pipeline.domain.approval import Rule, audits_needed
+from llm_pipeline.domain.approval import Rule
 from llm_pipeline.domain.records import Action, Status
 from llm_pipeline.domain.watch import Watch
 from llm_pipeline.steps.audit import Answered, audit
 from llm_pipeline.steps.control import Order, control
-from llm_pipeline.steps.fit_policy import Wish, fit_policy, wished
+from llm_pipeline.steps.fit_policy import Wish, fit_policy, missing_audits, wished
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.store import audits, breaker, mappings, policies, watching
 from llm_pipeline.store.engine import Session
@@ -36,13 +36,13 @@ def _standing(session: Session) -> StandingOut:
     at = now()
     policy, stops = policies.in_force(session), breaker.open_stops(session)
     wish, watched = wished(policy), watching.watch(session, at)
-    missing = audits_needed(wish.max_error, wish.confidence)
-    rule = None if policy is None else Rule.from_json(policy.rule)
-    if rule is not None:
-        missing = rule.missing_audits()
+    rule = Rule(wish.max_error, wish.confidence)
+    if policy is not None:
+        rule = Rule.from_json(policy.rule)
+    missing = missing_audits(rule)
     told = PolicyOut.of(policy) if policy is not None else None
     return StandingOut(
-        on=rule is not None and rule.limit is not None and not stops,
+        on=rule.limit is not None and not stops,
         sentence=_sentence(rule, stops, missing),
         max_error=wish.max_error,
         confidence=wish.confidence,
@@ -65,15 +65,15 @@ def _watched(watch: Watch) -> WatchOut:
     )
 
 
-def _sentence(rule: Rule | None, stops: list[breaker.Stop], missing: int) -> str:
+def _sentence(rule: Rule, stops: list[breaker.Stop], missing: int) -> str:
     if stops:
         return "automatic approval is stopped: " + "; ".join(stop.reason for stop in stops)
-    if rule is None:
-        return (
-            f"nothing is approved automatically yet: {missing} audits without an error are missing"
-        )
     if rule.limit is None:
-        return f"nothing is approved automatically: {rule.explain()}"
+        told = f"{rule.audits} audits, {rule.errors} errors; " if rule.audits else ""
+        return (
+            f"nothing is approved automatically yet: {told}{missing} audits without an error are "
+            "missing"
+        )
     return f"approved automatically because of {rule.explain()}"
 
 

@@ -100,8 +100,8 @@ class PolicyOut(BaseModel):
             audits=rule.audits,
             errors=rule.errors,
             bound=rule.bound,
-            because=rule.explain(),
-            missing_audits=rule.missing_audits(),
+            because=stored.evidence["sentence"],
+            missing_audits=stored.evidence["missing"],
             created_at=stored.created_at,
             **{name: getattr(stored, name) for name in names},
         )

@@ -6,21 +6,17 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import counted, table
-from llm_pipeline.domain.approval import Rule
 from llm_pipeline.orchestrator import REASON_TAG
-from llm_pipeline.steps.approve import approve_waiting
 from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.evaluate import evaluate_model
 from llm_pipeline.steps.find_errors import find_errors
-from llm_pipeline.steps.fit_policy import fit_policy, wished
 from llm_pipeline.steps.forecast import forecast
-from llm_pipeline.steps.look_for_drift import look_for_drift
 from llm_pipeline.steps.prepare import prepare as freeze
 from llm_pipeline.steps.promote import compare, settle
 from llm_pipeline.steps.recognize import recognize_waiting
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.steps.train import train
-from llm_pipeline.store import activity, log, mappings, policies, suggestions, training, wishes
+from llm_pipeline.store import activity, log, mappings, suggestions, training, wishes
 from llm_pipeline.store import label_errors as doubted
 from llm_pipeline.store.quality import Report
 from llm_pipeline.wiring import DICE, now
@@ -61,52 +57,6 @@ def recognized_submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
             "audits_drawn": audits,
             "model_version": done.model_version,
             "suggestions": table(examples),
-        }
-    )
-
-
-@asset(group_name="llm_center", deps=[recognized_submissions], kinds={"table"})
-def automatic_approvals(pipeline: Pipeline) -> MaterializeResult[Any]:
-    """What the policy in force approved of the suggestions that it had not looked at."""
-    done = approve_waiting(pipeline.parts.database, ACTOR, now)
-    with pipeline.parts.read() as session:
-        offset, counts = log.latest(session), mappings.counts(session)
-    return MaterializeResult(
-        metadata={
-            "offset": offset,
-            "looked_at": done.looked_at,
-            "approved": done.approved,
-            "policy": done.policy_id or 0,
-            "held": done.held,
-            "by_status": table(counted("status", counts)),
-        }
-    )
-
-
-@asset(group_name="llm_center", kinds={"table"})
-def approval_policy(context: AssetExecutionContext, pipeline: Pipeline) -> MaterializeResult[Any]:
-    """Which answers may be approved without a person, by the audits there are."""
-    reason = context.run.tags.get(REASON_TAG, "materialised by hand")
-    with pipeline.parts.begin() as session:
-        wish = wished(policies.in_force(session))
-        policy = fit_policy(session, wish, ACTOR, now(), reason)
-    rule = Rule.from_json(policy.rule)
-    parts = [
-        {
-            "stratum": part.stratum,
-            "threshold": part.threshold,
-            "because": rule.explain(part.stratum),
-        }
-        for part in rule.accepted
-    ]
-    return MaterializeResult(
-        metadata={
-            "policy": policy.id,
-            "offset": policy.offset,
-            "because": rule.explain(),
-            "missing_audits": rule.missing_audits(),
-            "audited_share": policy.share,
-            "approves": table(parts),
         }
     )
 
@@ -174,7 +124,8 @@ def champion_model(context: AssetExecutionContext, pipeline: Pipeline) -> Materi
     parts = pipeline.parts
     compared = compare(parts.database, parts.load_model, extra=parts.settings.extra_names)
     with parts.begin() as session:
-        promoted = settle(session, parts.registry, compared, ACTOR, now())
+        shadow_first = parts.settings.shadow_answers
+        promoted = settle(session, parts.registry, compared, ACTOR, now(), shadow=shadow_first)
         wishes.end(session, context.run.run_id, 0, "promoted" if promoted else "refused", now())
     before = compared.champion.version if compared.champion else None
     return MaterializeResult(
@@ -252,23 +203,6 @@ def insights(pipeline: Pipeline) -> MaterializeResult[Any]:
     return _reported(report, {"weeks": table(report.content["weeks"][-26:])})
 
 
-@asset(group_name="data", deps=[submissions], kinds={"table"})
-def drift(pipeline: Pipeline) -> MaterializeResult[Any]:
-    """Whether the submissions of the last day look like those of the 30 days before."""
-    with pipeline.parts.begin() as session:
-        found = look_for_drift(session, ACTOR, now())
-    bands = [{"answers": name, "before": b, "last_day": r} for name, b, r in found.bands]
-    return MaterializeResult(
-        metadata={
-            "verdict": found.explain(),
-            "index": -1.0 if found.index is None else found.index,
-            "submissions_of_the_last_day": found.recent,
-            "submissions_before": found.before,
-            "bands": table(bands),
-        }
-    )
-
-
 @asset(group_name="data", deps=[training_set], kinds={"scikitlearn"})
 def label_errors(pipeline: Pipeline) -> MaterializeResult[Any]:
     """Approved labels that disagree with what all the others teach, for review."""
@@ -295,8 +229,6 @@ def _reported(report: Report, more: dict[str, Any]) -> MaterializeResult[Any]:
 ASSETS: list[AssetsDefinition] = [
     submissions,
     recognized_submissions,
-    automatic_approvals,
-    approval_policy,
     approved_mappings,
     training_set,
     trained_model,
@@ -305,6 +237,5 @@ ASSETS: list[AssetsDefinition] = [
     quality_report,
     performance_report,
     insights,
-    drift,
     label_errors,
 ]

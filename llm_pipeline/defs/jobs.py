@@ -14,7 +14,9 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 recognition_job = define_asset_job(
     "recognition",
-    AssetSelection.assets("submissions", "recognized_submissions", "automatic_approvals"),
+    AssetSelection.assets(
+        "submissions", "recognized_submissions", "automatic_approvals", "challenger_shadow"
+    ),
     description="Suggest targets for the texts that wait, and approve what the policy accepts.",
     config=QUIET,
 )

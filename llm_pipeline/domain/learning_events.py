@@ -122,3 +122,15 @@ class ModelImported(Event):
     version: str
     run_id: str
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShadowing(Event):
+    """A challenger that is better on held-out texts answers live ones beside the champion, until
+    people decided about `needed` of them."""
+
+    name: ClassVar[str] = "model:shadowing"
+    version: str
+    champion: str
+    needed: int
+    reason: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from llm_pipeline.domain.approval import Audited, Rule, fit_rule, next_share
+from llm_pipeline.domain.approval import Audited, Rule, audits_needed, fit_rule, next_share
 from llm_pipeline.domain.automation import CONFIDENCE, MAX_ERROR, AuditKind, Cause
 from llm_pipeline.domain.automation_events import PolicyFitted
 from llm_pipeline.store import activity, audits, breaker, log, policies
@@ -38,7 +38,7 @@ def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: s
     """
     since, stop = _evidence_since(session, at)
     seen = audits.evidence(session, since, at)
-    rule = fit_rule(_audited(seen), wish.max_error, wish.confidence)
+    rule = fit_rule(_audited(seen), wish.max_error, wish.confidence, _before(session, wish, since))
     received = activity.since(session, activity.RECEIVED, since)
     policy = policies.add(
         session,
@@ -61,6 +61,15 @@ def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: s
     return policy
 
 
+def _before(session: Session, wish: Wish, since: datetime) -> Rule | None:
+    """The rule that the new one may be little laxer than: the last, if it is of the same wish and
+    of evidence that still counts."""
+    policy = policies.in_force(session)
+    if policy is None or wished(policy) != wish or policy.created_at < since:
+        return None
+    return Rule.from_json(policy.rule)
+
+
 def _evidence_since(session: Session, at: datetime) -> tuple[datetime, breaker.Stop | None]:
     """Since when audits count, and the open stop that they may end."""
     last = breaker.last(session, Cause.AUDITS)
@@ -78,12 +87,28 @@ def _audited(seen: Sequence[Evidence]) -> list[Audited]:
     ]
 
 
+def missing_audits(rule: Rule) -> int:
+    """Return how many more audits without an error are needed, if all answers were alike; 0 if
+    something is proven."""
+    if rule.limit is not None:
+        return 0
+    needed = audits_needed(rule.max_error, rule.confidence, rule.errors)
+    return max(1, needed - rule.audits)
+
+
+def _sentence(rule: Rule) -> str:
+    if rule.limit is not None:
+        return rule.explain()
+    told = f"{rule.audits} audits, {rule.errors} errors"
+    return f"{told}: {missing_audits(rule)} more without an error are needed"
+
+
 def _evidence(rule: Rule, seen: Sequence[Evidence], since: datetime) -> dict[str, Any]:
     repeats = [o for o in seen if o.kind is AuditKind.REPEAT and o.policy_id is None]
     return {
         "since": since.isoformat(),
-        "sentence": rule.explain(),
-        "missing": rule.missing_audits(),
+        "sentence": _sentence(rule),
+        "missing": missing_audits(rule),
         "overdue": sum(one.answered_at is None for one in seen),
         "repeats": {"audits": len(repeats), "wrong": sum(one.wrong for one in repeats)},
     }

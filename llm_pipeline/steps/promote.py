@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from llm_pipeline.domain.learning_events import ModelPromoted, ModelRefused
+from llm_pipeline.domain.learning_events import ModelPromoted, ModelRefused, ModelShadowing
 from llm_pipeline.domain.policy import PairedAnswers, Verdict, beats
 from llm_pipeline.errors import ModelOutdated, NotFound
 from llm_pipeline.model.evaluation import evaluate, paired, paired_by_target, paired_recent
@@ -66,12 +66,26 @@ def compare(
 
 
 def settle(
-    session: Session, registry: Registry, compared: Comparison, actor: str, at: datetime
+    session: Session,
+    registry: Registry,
+    compared: Comparison,
+    actor: str,
+    at: datetime,
+    *,
+    shadow: int = 0,
 ) -> bool:
-    """Promote or refuse the challenger as the comparison says; return whether it was promoted."""
+    """Promote or refuse the challenger as the comparison says; return whether it was promoted.
+
+    With `shadow`, one that is better stays challenger: it has to answer so many live texts beside
+    the champion first.
+    """
     version, verdict = compared.challenger.version, compared.verdict
     if verdict.comparison:
         registry.log_comparison(compared.challenger.run_id, verdict.comparison)
+    if verdict.promote and shadow and compared.champion is not None:
+        champion = compared.champion.version
+        log.append(session, at, ModelShadowing(actor, version, champion, shadow, verdict.reason))
+        return False
     if verdict.promote:
         why = Why(verdict.reason, actor, verdict.comparison)
         promote_for(session, registry, version, why, at)
@@ -98,6 +112,18 @@ def promote(
 ) -> None:
     """Make a version the champion, in the store and in MLflow. Raises NotFound."""
     promote_for(session, registry, version, Why(reason, actor), at)
+
+
+def judged(
+    session: Session, registry: Registry, version: str, verdict: Verdict, actor: str, at: datetime
+) -> bool:
+    """Promote or refuse a challenger by what it answered beside the champion; False too if it is no
+    challenger any more."""
+    challenger = models.challenger(session)
+    if challenger is None or challenger.version != version:
+        return False
+    compared = Comparison(challenger, models.champion(session), verdict)
+    return settle(session, registry, compared, actor, at)
 
 
 def promote_for(session: Session, registry: Registry, version: str, why: Why, at: datetime) -> None:

@@ -40,4 +40,4 @@ def alike(session: Session, key: str, limit: int) -> Found:
     same = _m.key == key
     query = select(_m.id, _m.text, _m.rows, same).where(*waits)
     found = session.execute(query.order_by(same.desc(), _m.rows.desc(), _m.id).limit(limit))
-    return Found(number, int(rows), [Alike(*row[:3], bool(row[3])) for row in found])
+    return Found(number, int(rows), [Alike(row[0], row[1], row[2], bool(row[3])) for row in found])

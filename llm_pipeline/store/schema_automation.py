@@ -100,6 +100,17 @@ audits = Table(
     Index("ix_audits_answered_offset", "answered_offset"),
 )
 
+# What a challenger would have answered for waiting texts, beside the champion.
+shadow_answers = Table(
+    "shadow_answers",
+    metadata,
+    Column("model_version", Text, primary_key=True),
+    Column("mapping_id", Id, primary_key=True, autoincrement=False),
+    Column("target_id", Id),
+    Column("probability", Float, nullable=False),
+    time_column("answered_at"),
+)
+
 # One row per reason and version of the data: a trigger that fires twice asks once. A training
 # takes up all that is open; one that fails leaves it for the next reason to ask again.
 wanted_trainings = Table(

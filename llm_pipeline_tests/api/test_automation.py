@@ -73,7 +73,7 @@ def test_a_proven_policy_approves_what_is_submitted_and_says_why(
     approve(client, "BLUE BOTTLE 1", "BLUE")
     wait_for(lambda: client.get("/readyz").json()["model_offset"] >= 5)
     before = submit(client, "BLUE BOTTLE 2")
-    policy = proven(Database(engine), now, probability=0.3)
+    policy = proven(Database(engine), now, probability=0.9)
     told = standing(client)
     assert (before["status"], told["on"], told["missing_audits"]) == ("pending", True, 0)
     sentence = "200 audits, 0 errors, at most 1.5 % wrong with 95 % confidence"

@@ -31,6 +31,7 @@ SPEC_ASSETS = {
     "recognized_submissions",
     "automatic_approvals",
     "approval_policy",
+    "challenger_shadow",
     "approved_mappings",
     "training_set",
     "trained_model",

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _extend_policies()
     _create_stops()
     _create_audits()
+    _create_shadow_answers()
     _create_wanted_trainings()
 
 
@@ -132,6 +133,18 @@ def _create_audits() -> None:
     op.create_index("ix_audits_mapping_id", "audits", ["mapping_id"])
     _partial_index("ix_audits_open", "audits", ["due_at", "id"], "answered_at IS NULL")
     op.create_index("ix_audits_answered_offset", "audits", ["answered_offset"])
+
+
+def _create_shadow_answers() -> None:
+    op.create_table(
+        "shadow_answers",
+        sa.Column("model_version", sa.Text(), nullable=False),
+        sa.Column("mapping_id", _ID, autoincrement=False, nullable=False),
+        sa.Column("target_id", _ID),
+        sa.Column("probability", sa.Float(), nullable=False),
+        sa.Column("answered_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("model_version", "mapping_id", name=op.f("pk_shadow_answers")),
+    )
 
 
 def _create_wanted_trainings() -> None:
