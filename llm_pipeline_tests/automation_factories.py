@@ -75,13 +75,19 @@ def proven(
     number: int = 200,
     wish: Wish | None = None,
     probability: float = 0.99,
+    fits: int = 1,
 ) -> Policy:
-    """A policy that approves `key` answers: so many audits of them, all right."""
+    """A policy that approves `key` answers: so many audits of them, all right.
+
+    It opens step by step: less sure answers need several fits.
+    """
     ids = arrive(database, clock, [f"PROVEN {word(n)}" for n in range(number)], share=1.0)
     suggest(database, ids, "SBUX", probability)
     answer_audits(database, clock, lambda _text: "SBUX")
-    with database.begin() as session:
-        return fit_policy(session, wish or Wish(), "tests", clock(), "tests")
+    for _ in range(fits):
+        with database.begin() as session:
+            policy = fit_policy(session, wish or Wish(), "tests", clock(), "tests")
+    return policy
 
 
 def word(number: int) -> str:

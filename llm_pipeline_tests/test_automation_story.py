@@ -44,6 +44,7 @@ TOLD = (
     "model:refused",
 )
 ROUNDS = 2
+FITS = 2  # a policy opens step by step: one lucky sample must not open it
 BATCH = 1_500
 
 
@@ -143,7 +144,8 @@ def _a_policy_is_proven(world: World, folder: Path, dice: random.Random) -> None
     _arrive(world, folder, "first.csv", _texts(10_500, 0, dice))
     before = world.job("recognition", "automatic_approvals")
     audited, wrong = world.answer_audits()
-    world.job("policy", "approval_policy")
+    for _ in range(FITS):
+        world.job("policy", "approval_policy")
     after = world.job("approval", "automatic_approvals")
     standing = world.client.get(POLICY).json()
     print(f"{missing} audits were missing; {audited} answered, {wrong} wrong")  # noqa: T201

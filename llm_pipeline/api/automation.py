@@ -42,7 +42,7 @@ def _standing(session: Session) -> StandingOut:
     missing = missing_audits(rule)
     told = PolicyOut.of(policy) if policy is not None else None
     return StandingOut(
-        on=rule.limit is not None and not stops,
+        on=bool(rule.accepted) and not stops,
         sentence=_sentence(rule, stops, missing),
         max_error=wish.max_error,
         confidence=wish.confidence,
@@ -73,6 +73,11 @@ def _sentence(rule: Rule, stops: list[breaker.Stop], missing: int) -> str:
         return (
             f"nothing is approved automatically yet: {told}{missing} audits without an error are "
             "missing"
+        )
+    if not rule.accepted:
+        return (
+            f"nothing is approved automatically yet, though proven by {rule.explain()}: it opens "
+            "step by step, with the next fits"
         )
     return f"approved automatically because of {rule.explain()}"
 

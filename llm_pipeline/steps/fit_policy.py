@@ -56,7 +56,7 @@ def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: s
     told = [f"{part.stratum}: {rule.explain(part.stratum)}" for part in rule.accepted]
     counts = (wish.max_error, wish.confidence, rule.audits, policy.share, told, reason)
     log.append(session, at, PolicyFitted(actor, policy.id, *counts))
-    if stop is not None and rule.limit is not None:
+    if stop is not None and rule.accepted:
         breaker.resume(session, stop, f"new audits prove the bound: {rule.explain()}", actor, at)
     return policy
 
@@ -97,8 +97,10 @@ def missing_audits(rule: Rule) -> int:
 
 
 def _sentence(rule: Rule) -> str:
-    if rule.limit is not None:
+    if rule.accepted:
         return rule.explain()
+    if rule.limit is not None:
+        return f"{rule.explain()}; it opens step by step, with the next fits"
     told = f"{rule.audits} audits, {rule.errors} errors"
     return f"{told}: {missing_audits(rule)} more without an error are needed"
 

@@ -67,13 +67,25 @@ def test_refuses_a_policy_that_makes_no_sense(client: httpx.Client, body: object
     assert standing(client)["policy"] is None
 
 
+def test_a_proof_for_unsure_answers_opens_step_by_step(
+    client: httpx.Client, engine: Engine
+) -> None:
+    proven(Database(engine), now, probability=0.8)
+    first = standing(client)
+    client.put(POLICY, json={"reason": "again"})
+    client.put(POLICY, json={"reason": "again"})
+    assert (first["on"], first["policy"]["approves"], first["missing_audits"]) == (False, [], 0)
+    assert "though proven by 200 audits, 0 errors" in first["sentence"]
+    assert standing(client)["on"]
+
+
 def test_a_proven_policy_approves_what_is_submitted_and_says_why(
     client: httpx.Client, engine: Engine
 ) -> None:
     approve(client, "BLUE BOTTLE 1", "BLUE")
     wait_for(lambda: client.get("/readyz").json()["model_offset"] >= 5)
     before = submit(client, "BLUE BOTTLE 2")
-    policy = proven(Database(engine), now, probability=0.9)
+    policy = proven(Database(engine), now, probability=0.8, fits=3)
     told = standing(client)
     assert (before["status"], told["on"], told["missing_audits"]) == ("pending", True, 0)
     sentence = "200 audits, 0 errors, at most 1.5 % wrong with 95 % confidence"

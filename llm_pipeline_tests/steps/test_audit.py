@@ -272,7 +272,9 @@ def test_an_overdue_audit_counts_as_wrong(store: Database, clock: Clock) -> None
         policy = fit_policy(session, Wish(), "tests", clock(), "tests")
     assert policy.evidence["overdue"] == 10
     assert policy.rule["limit"] is None
-    assert policy.evidence["sentence"] == "210 audits, 10 errors: the bound is not proven"
+    assert (
+        policy.evidence["sentence"] == "210 audits, 10 errors: 635 more without an error are needed"
+    )
 
 
 @pytest.mark.parametrize(
