@@ -121,7 +121,9 @@ class Approver:
         What may be wrong of groups that nobody looked at is more than `max_error`: the rest of
         what is approved was looked at. A stratum of unsure answers may be wrong as often as that.
         """
-        accepted = [a for a in seen if a.counts and self.rule.accepts(a.stratum, a.probability, a.rows)]
+        accepted = [
+            a for a in seen if a.counts and self.rule.accepts(a.stratum, a.probability, a.rows)
+        ]
         parts: dict[str, list[float]] = {ALL: []}
         for audit in accepted:
             parts.setdefault(audit.stratum, []).append(1 - audit.probability)
