@@ -4,10 +4,10 @@
 
 Rows of the first periods of a labelled file wait, grouped by key; nothing is known. A decision says
 what the rows of a group are, one decision for each different target; the recogniser learns it at
-once and answers what still waits anew after every so many (`--every`). Orders: arrival, value (rows waiting x
-uncertainty, as the queue has it), uncertain, random. Beside them what the product can know without
-the truth: in `value` every tenth group is drawn at random, and rows settled by a decision of either
-kind give the saving.
+once, and answers what still waits anew after every so many (`--every`). Orders: arrival, value
+(rows waiting x uncertainty, as the queue has it), uncertain, random. Beside them what the product
+can know without the truth: in `value` every tenth group is drawn at random, and rows settled by a
+decision of either kind give the saving.
 """
 
 import argparse
