@@ -52,9 +52,12 @@ __all__ = [
 REPEATS = "exact"  # the evidence group of exact repeats of a text that a person approved
 # What is tested, as limits: multiples of the bound below the allowance, then wrong rows above it.
 STRICT = (-0.9, -0.75, -0.5, 0.0)
-LAX = (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.65, 0.8, 1.0)
-STEP = 1.3  # a refit makes the rule laxer by so much at most: one lucky sample must not open it
-FIRST = 0.1  # and so lax at most at first
+LAX = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+MOST = 0.5  # beyond it answers would be approved that are rather wrong than right
+# A rule looks well on audits of a stricter time, when people had just looked at everything: it
+# opens slowly, from so many times the bound by such a factor a refit.
+FIRST = 5.0
+STEP = 1.15
 CAUTION = 1.5  # errors are taken to be so many times what the probabilities promise
 
 
@@ -194,9 +197,14 @@ class _Candidate(NamedTuple):
 
 
 def fit_rule(
-    audits: Iterable[Audited], max_error: float, confidence: float, before: Rule | None = None
+    audits: Iterable[Audited],
+    max_error: float,
+    confidence: float,
+    before: Rule | None = None,
+    most: float = MOST,
 ) -> Rule:
-    """Return the laxest rule that the audits prove, little laxer than the one `before`.
+    """Return the laxest rule that the audits prove, little laxer than the one `before`, and with
+    no `limit` above `most`.
 
     The audits must be all that were drawn in some time, whether the groups were accepted or not.
     Which rules are tested depends on the answers and the number of audits, not on who was wrong.
@@ -204,7 +212,7 @@ def fit_rule(
     drawn = sorted(
         ((excess(a.probability, a.rows, max_error), a) for a in audits), key=lambda pair: pair[0]
     )
-    candidates = _candidates(drawn, max_error)
+    candidates = _candidates(drawn, max_error, most)
     powers = [each.power(max_error, confidence) for each in candidates]
     surest = max(powers, default=0.0)
     as_sure = [n for n, power in enumerate(powers) if power >= surest - 0.001 * (surest > 0.001)]
@@ -215,8 +223,9 @@ def fit_rule(
         proven = candidate
     if proven is None:
         return _unproven([audit for _, audit in drawn if audit.counts], max_error, confidence)
-    last = FIRST if before is None or before.limit is None else max(before.limit, FIRST)
-    limit = min(proven.limit, last * STEP)
+    first = FIRST * max_error
+    last = first if before is None or before.limit is None else max(before.limit * STEP, first)
+    limit = min(proven.limit, last)
     counted = [(place, audit) for place, audit in drawn if audit.counts]
     accepted = _by_stratum(counted, limit, max_error, confidence)
     bound = upper_bound(proven.errors, proven.audits, confidence) * proven.unseen
@@ -224,7 +233,9 @@ def fit_rule(
     return Rule(max_error, confidence, limit, *told)
 
 
-def _candidates(drawn: list[tuple[float, Audited]], max_error: float) -> list[_Candidate]:
+def _candidates(
+    drawn: list[tuple[float, Audited]], max_error: float, most: float
+) -> list[_Candidate]:
     """Return the rules that could be tested, strict to lax."""
     places = [place for place, _ in drawn]
     counted = [audit.counts for _, audit in drawn]
@@ -237,7 +248,7 @@ def _candidates(drawn: list[tuple[float, Audited]], max_error: float) -> list[_C
     promises, found = list(promised), []
     for limit in (*(part * max_error for part in STRICT), *LAX):
         end = bisect_right(places, limit)
-        if end and audits[end - 1]:
+        if limit <= most and end and audits[end - 1]:
             n = audits[end - 1]
             unseen = max(missed[end - 1] / rows[end - 1], max_error)
             wrong = min(CAUTION * promises[end - 1] / n, 1.0)

@@ -100,11 +100,17 @@ def test_audits_that_prove_nothing_leave_trust_in_exact_repeats() -> None:
 def test_a_refit_opens_the_rule_step_by_step() -> None:
     audits = [_single(False, 0.5)] * 600
     rules = [fit_rule(audits, 0.02, 0.95)]
-    for _ in range(9):
+    for _ in range(2):
         rules.append(fit_rule(audits, 0.02, 0.95, rules[-1]))
     limits = [rule.limit for rule in rules]
-    assert limits[:2] == pytest.approx([0.13, 0.169])
-    assert limits[-1] == 1.0
+    assert limits[:3] == pytest.approx([0.1, 0.115, 0.13225])
+
+
+def test_no_rule_is_laxer_than_asked_for() -> None:
+    audits = [_single(False, 0.9)] * 600 + [_single(False, 0.5)] * 100
+    lax = Rule(0.02, 0.95, limit=0.45)
+    assert fit_rule(audits, 0.02, 0.95, lax).limit == 0.5
+    assert fit_rule(audits, 0.02, 0.95, lax, most=0.2).limit == 0.2
 
 
 def test_what_a_person_saw_counts_as_right_in_the_bound() -> None:
