@@ -51,7 +51,10 @@ class Draw:
 
 
 def draw(session: Session, how: Draw, at: datetime) -> Lot | None:
-    """Let every submission since the last lot take part in one; None if there are none."""
+    """Let every submission since the last lot take part in one; None if there are none.
+
+    In the first lot only what waits: the repeats of all years before would be too many at once.
+    """
     after = session.scalar(select(func.max(audit_lots.c.upto_id))) or 0
     upto = session.scalar(select(func.max(_s.id))) or 0
     if upto <= after:
@@ -61,7 +64,10 @@ def draw(session: Session, how: Draw, at: datetime) -> Lot | None:
     chosen = [after + 1 + n for n in drawn_positions(upto - after, how.share, how.dice)]
     hits: Counter[int] = Counter()
     for some in _chunks(chosen):
-        hits.update(session.scalars(_answered_for(some)))
+        of_all = _answered_for(some)
+        if after == 0:
+            of_all = of_all.where(_m.status == Status.PENDING.value)
+        hits.update(session.scalars(of_all))
     for some in _chunks(sorted(hits)):
         rows = session.execute(_groups(some, after, upto))
         same = {"lot_id": lot_id, "sampled_at": at, "due_at": at + how.due}

@@ -110,6 +110,13 @@ def test_an_equal_challenger_does_not_replace_the_champion(
     assert result.success
     assert checked["challenger_beats_champion"] is False
     assert metadata(result, "champion_model")["champion"] == "1"
+    with filled.read() as session:
+        (refused,) = log.read_since(session, 0, names=["model:refused"])
+    newest, *_ = filled.registry.versions()
+    assert newest.tags["decision"] == "refused"
+    assert newest.tags["decision_reason"] == refused.payload["reason"]
+    assert newest.metrics["versus_only_champion"] == 0.0
+    assert refused.payload["comparison"]["versus_p_of_loss"] == 1.0
 
 
 def test_a_failing_gate_holds_what_is_downstream_in_this_run_and_in_later_ones(

@@ -71,6 +71,15 @@ def test_what_joins_a_live_mapping_is_a_repeat(store: Database, clock: Clock) ->
     assert row["answer_target_id"] is not None
 
 
+def test_repeats_of_the_years_before_the_first_lot_are_left_out(
+    store: Database, clock: Clock
+) -> None:
+    merge(store, clock, [("MOON CAFE", "SBUX")], trusted=True)
+    merge(store, clock, [("MOON CAFE", None)] * 3 + [("SUN CAFE", None)])
+    _draw(store, clock)
+    assert _audits(store) == [(2, "arrival", 1)]
+
+
 def test_many_mappings_are_drawn_with_the_probability_written_down(
     store: Database, clock: Clock
 ) -> None:
