@@ -28,6 +28,8 @@ from llm_pipeline.store.schema_automation import audit_lots, audits
 AT_ONCE = 500
 
 _m, _s = mappings.c, submissions.c
+# In words that no index answers, or SQLite begins with all that waits and looks up its submissions.
+_status = _m.status.concat("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def draw(session: Session, how: Draw, at: datetime) -> Lot | None:
     for some in _chunks(chosen):
         of_all = _answered_for(some)
         if after == 0:
-            of_all = of_all.where(_m.status == Status.PENDING.value)
+            of_all = of_all.where(_status == Status.PENDING.value)
         hits.update(session.scalars(of_all))
     for some in _chunks(sorted(hits)):
         rows = session.execute(_groups(some, after, upto))
@@ -97,8 +99,8 @@ def _needs_answer(s: Any, u: Any) -> ColumnElement[bool]:
     return and_(
         or_(u.lands_as.is_(None), u.lands_as != Status.APPROVED.value),
         or_(
-            _m.status.in_([Status.PENDING.value, Status.AUTO_APPROVED.value]),
-            and_(_m.status == Status.APPROVED.value, s.received_offset >= _m.live_from),
+            _status.in_([Status.PENDING.value, Status.AUTO_APPROVED.value]),
+            and_(_status == Status.APPROVED.value, s.received_offset >= _m.live_from),
         ),
     )
 

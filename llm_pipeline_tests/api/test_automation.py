@@ -12,7 +12,14 @@ from llm_pipeline.store import audits, log, mappings, metrics, policies
 from llm_pipeline.store.engine import Database, Engine
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import Running, wait_for
-from llm_pipeline_tests.automation_factories import arrive, proven, suggest
+from llm_pipeline_tests.automation_factories import (
+    MOST_FITS,
+    answer_audits,
+    arrive,
+    proven,
+    suggest,
+    word,
+)
 
 POLICY = "/api/automation/policy"
 AUDITS = "/api/automation/audits"
@@ -70,10 +77,15 @@ def test_refuses_a_policy_that_makes_no_sense(client: httpx.Client, body: object
 def test_a_proof_for_unsure_answers_opens_step_by_step(
     client: httpx.Client, engine: Engine
 ) -> None:
-    proven(Database(engine), now, probability=0.8)
-    first = standing(client)
-    client.put(POLICY, json={"reason": "again"})
-    client.put(POLICY, json={"reason": "again"})
+    database = Database(engine)
+    ids = arrive(database, now, [f"UNSURE {word(n)}" for n in range(200)], share=1.0)
+    suggest(database, ids, "SBUX", 0.8)
+    answer_audits(database, now, lambda _text: "SBUX")
+    first = client.put(POLICY, json={"reason": "once"}).json()
+    fits = 1
+    while not client.put(POLICY, json={"reason": "again"}).json()["on"]:
+        fits += 1
+        assert fits < MOST_FITS
     assert (first["on"], first["policy"]["approves"], first["missing_audits"]) == (False, [], 0)
     assert "though proven by 200 audits, 0 errors" in first["sentence"]
     assert standing(client)["on"]
@@ -85,7 +97,7 @@ def test_a_proven_policy_approves_what_is_submitted_and_says_why(
     approve(client, "BLUE BOTTLE 1", "BLUE")
     wait_for(lambda: client.get("/readyz").json()["model_offset"] >= 5)
     before = submit(client, "BLUE BOTTLE 2")
-    policy = proven(Database(engine), now, probability=0.8, fits=3)
+    policy = proven(Database(engine), now, probability=0.8)
     told = standing(client)
     assert (before["status"], told["on"], told["missing_audits"]) == ("pending", True, 0)
     sentence = "200 audits, 0 errors, at most 1.5 % wrong with 95 % confidence"

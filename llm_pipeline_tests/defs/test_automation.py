@@ -44,7 +44,7 @@ def test_answered_audits_ask_for_a_policy_which_then_approves(
 def test_recognition_draws_audits_and_approves_behind_its_gate(
     definitions: Definitions, instance: DagsterInstance, filled: Parts, clock: Clock
 ) -> None:
-    proven(filled.database, clock, probability=0.8, fits=3)
+    proven(filled.database, clock, probability=0.8)
     arrive(filled.database, clock, ["UBER TRIP BOSTON 5550 CA"])
     result = run(definitions, instance, "recognition")
     assert result.success
