@@ -16,11 +16,9 @@ not: an order fixed before anybody looks at who was wrong needs no correction fo
 (fixed sequence: Maurer, Hothorn and Lehmacher 1995; learn then test: Angelopoulos et al. 2021).
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 from llm_pipeline.domain.binomial import (
     audits_needed,
@@ -29,10 +27,12 @@ from llm_pipeline.domain.binomial import (
     upper_bound,
 )
 from llm_pipeline.domain.drawing import (
+    Audited,
     inclusion_probability,
     next_share,
     single_probability,
 )
+from llm_pipeline.domain.proving import CAUTION, candidates_of, excess, in_order
 
 __all__ = [
     "Accepted",
@@ -50,36 +50,11 @@ __all__ = [
 ]
 
 REPEATS = "exact"  # the evidence group of exact repeats of a text that a person approved
-# What is tested, as limits: multiples of the bound below the allowance, then wrong rows above it.
-STRICT = (-0.9, -0.75, -0.5, 0.0)
-LAX = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 MOST = 0.5  # beyond it answers would be approved that are rather wrong than right
 # A rule looks well on audits of a stricter time, when people had just looked at everything: it
 # opens slowly, from so many times the bound by such a factor a refit.
 FIRST = 5.0
 STEP = 1.15
-CAUTION = 1.5  # errors are taken to be so many times what the probabilities promise
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """A group that was drawn, and what came of it; one line of evidence.
-
-    `stratum` and `probability` are the answer's when the group arrived, `lot` is the number in
-    [0, 1) that was below `inclusion`. An audit that is overdue counts as wrong.
-    """
-
-    stratum: str
-    probability: float
-    rows: int
-    wrong: bool
-    inclusion: float
-    lot: float = 0.0
-
-    @property
-    def counts(self) -> bool:
-        """Whether exactly one of its rows was drawn: it stands for rows that nobody looks at."""
-        return self.lot < single_probability(self.rows, self.inclusion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,39 +138,6 @@ class Rule:
         return cls(**{**saved, "accepted": accepted})
 
 
-def excess(probability: float, rows: int, max_error: float) -> float:
-    """Return the wrong rows that a group is expected to bring above its allowance.
-
-    Below the allowance the number of rows does not matter: more rows of what is right do no harm.
-
-    >>> round(excess(0.9, 10, 0.02), 3), round(excess(0.99, 10, 0.02), 3)
-    (0.8, -0.01)
-    """
-    above = 1 - probability - max_error
-    return above * rows if above > 0 else above
-
-
-class _Candidate(NamedTuple):
-    """A rule that could be, by its `limit`: what its audits say, and what was promised of them."""
-
-    limit: float
-    audits: int
-    errors: int
-    promised: float
-    unseen: float
-
-    def proven(self, max_error: float, confidence: float) -> bool:
-        allowed = min(max_error / self.unseen, 1.0)
-        return self.audits > 0 and (
-            binomial_tail(self.errors, self.audits, allowed) <= 1 - confidence
-        )
-
-    def power(self, max_error: float, confidence: float) -> float:
-        """Return the probability that the audits prove it if the answers' probabilities hold."""
-        allowed = errors_allowed(self.audits, min(max_error / self.unseen, 1.0), confidence)
-        return binomial_tail(allowed, self.audits, self.promised) if allowed >= 0 else 0.0
-
-
 def fit_rule(
     audits: Iterable[Audited],
     max_error: float,
@@ -206,13 +148,12 @@ def fit_rule(
     """Return the laxest rule that the audits prove, little laxer than the one `before`, and with
     no `limit` above `most`.
 
-    The audits must be all that were drawn in some time, whether the groups were accepted or not.
+    The audits must be all that were drawn in some time, in its order, whether the groups were
+    accepted or not; the last part of them, `LATE`, must keep the bound by itself.
     Which rules are tested depends on the answers and the number of audits, not on who was wrong.
     """
-    drawn = sorted(
-        ((excess(a.probability, a.rows, max_error), a) for a in audits), key=lambda pair: pair[0]
-    )
-    candidates = _candidates(drawn, max_error, most)
+    drawn = in_order(audits, max_error)
+    candidates = [each for each in candidates_of(drawn, max_error) if each.limit <= most]
     powers = [each.power(max_error, confidence) for each in candidates]
     surest = max(powers, default=0.0)
     as_sure = [n for n, power in enumerate(powers) if power >= surest - 0.001 * (surest > 0.001)]
@@ -222,38 +163,15 @@ def fit_rule(
             break
         proven = candidate
     if proven is None:
-        return _unproven([audit for _, audit in drawn if audit.counts], max_error, confidence)
+        return _unproven([one.audit for one in drawn if one.counts], max_error, confidence)
     first = FIRST * max_error
     last = first if before is None or before.limit is None else max(before.limit * STEP, first)
     limit = min(proven.limit, last)
-    counted = [(place, audit) for place, audit in drawn if audit.counts]
+    counted = [(one.place, one.audit) for one in drawn if one.counts]
     accepted = _by_stratum(counted, limit, max_error, confidence)
     bound = upper_bound(proven.errors, proven.audits, confidence) * proven.unseen
     told = (proven.audits, proven.errors, bound, 0, accepted, proven.unseen)
     return Rule(max_error, confidence, limit, *told)
-
-
-def _candidates(
-    drawn: list[tuple[float, Audited]], max_error: float, most: float
-) -> list[_Candidate]:
-    """Return the rules that could be tested, strict to lax."""
-    places = [place for place, _ in drawn]
-    counted = [audit.counts for _, audit in drawn]
-    audits = list(accumulate(counted))
-    errors = list(accumulate(c and a.wrong for c, (_, a) in zip(counted, drawn, strict=True)))
-    # Each audited group stands for 1/inclusion like it, of which a part was not drawn.
-    rows = list(accumulate(a.rows / a.inclusion for _, a in drawn))
-    missed = list(accumulate(a.rows * (1 - a.inclusion) / a.inclusion for _, a in drawn))
-    promised = accumulate(c * (1 - a.probability) for c, (_, a) in zip(counted, drawn, strict=True))
-    promises, found = list(promised), []
-    for limit in (*(part * max_error for part in STRICT), *LAX):
-        end = bisect_right(places, limit)
-        if limit <= most and end and audits[end - 1]:
-            n = audits[end - 1]
-            unseen = max(missed[end - 1] / rows[end - 1], max_error)
-            wrong = min(CAUTION * promises[end - 1] / n, 1.0)
-            found.append(_Candidate(limit, n, errors[end - 1], wrong, unseen))
-    return found
 
 
 def _unproven(counted: list[Audited], max_error: float, confidence: float) -> Rule:

@@ -1,11 +1,33 @@
 """Who is drawn for an audit, with which probability, and how many have to be."""
 
+from dataclasses import dataclass
 from math import exp, expm1, log1p
 
 from llm_pipeline.domain.binomial import audits_needed
 
 SPARED = 24  # errors that the audits can hold: the bound is then 1.4 times the error found
 LEAST, MOST = 0.005, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A group that was drawn, and what came of it; one line of evidence.
+
+    `stratum` and `probability` are the answer's when the group arrived, `lot` is the number in
+    [0, 1) that was below `inclusion`. An audit that is overdue counts as wrong.
+    """
+
+    stratum: str
+    probability: float
+    rows: int
+    wrong: bool
+    inclusion: float
+    lot: float = 0.0
+
+    @property
+    def counts(self) -> bool:
+        """Whether exactly one of its rows was drawn: it stands for rows that nobody looks at."""
+        return self.lot < single_probability(self.rows, self.inclusion)
 
 
 def inclusion_probability(rows: int, share: float) -> float:

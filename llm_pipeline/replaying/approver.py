@@ -6,7 +6,6 @@ from random import Random
 from typing import NamedTuple
 
 from llm_pipeline.domain.approval import (
-    CAUTION,
     MOST,
     Audited,
     Rule,
@@ -14,10 +13,12 @@ from llm_pipeline.domain.approval import (
     inclusion_probability,
     next_share,
 )
+from llm_pipeline.domain.proving import CAUTION
 from llm_pipeline.domain.watch import Watch
 
 ALL = ""  # the watch over everything, beside one for each stratum
 ALARM = 0.05
+WATCHED = 6  # refits after which the watches begin anew
 HIGHEST = 0.5  # a watch finds out about errors above it only
 
 
@@ -108,7 +109,8 @@ class Approver:
         self.rule = fit_rule(seen, wish.max_error, wish.confidence, before, wish.most)
         if self.rule.limit is not None:
             self.stopped_at = None
-        self._watches = self._anew(seen)
+        if self.stopped_at is not None or not self._watches or number % WATCHED == 0:
+            self._watches = self._anew(seen)
 
     def _watch(self, stratum: str, wrong: bool) -> None:
         for name in (ALL, stratum):
