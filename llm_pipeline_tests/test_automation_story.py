@@ -223,6 +223,8 @@ def _auto_approved(world: World) -> dict[int, int | None]:
 
 
 def _a_challenger_is_refused(world: World) -> None:
+    """What the audits taught may make a better model; the same once more does not."""
+    world.job("learning", "champion_model")
     shown = world.job("learning", "champion_model")
     (newest, *_) = world.client.get("/api/ml/models").json()
     print(f"model {newest['version']} {newest['status']}: {newest['reason']}")  # noqa: T201
@@ -236,15 +238,17 @@ def _a_model_is_rolled_back(world: World) -> None:
         body = {"texts": ["UBER TRIP BOSTON CA"]}
         return str(world.client.post("/api/ml/recognize", json=body).json()["model_version"])
 
-    world.client.post("/api/ml/models/2/promote", json={"reason": "a trial"})
-    wait_for(lambda: answering() == "2")
+    before, (newest, *_) = answering(), world.client.get("/api/ml/models").json()
+    trial = newest["version"]
+    world.client.post(f"/api/ml/models/{trial}/promote", json={"reason": "a trial"})
+    wait_for(lambda: answering() == trial)
     done: dict[str, Any] = world.client.post(
         "/api/ml/rollback", json={"reason": "the trial failed"}
     ).json()
-    wait_for(lambda: answering() == "1")
+    wait_for(lambda: answering() == before)
     world.tell("rolled back")
-    assert (done["champion"]["version"], done["replaced"]) == ("1", "2")
-    assert world.parts.registry.champion() == "1"
+    assert (done["champion"]["version"], done["replaced"]) == (before, trial)
+    assert world.parts.registry.champion() == before
     assert world.offset("model:promoted") > world.offset("plan:undone")
 
 
