@@ -79,10 +79,11 @@ def _evidence_since(session: Session, at: datetime) -> tuple[datetime, breaker.S
 
 
 def _audited(seen: Sequence[Evidence]) -> list[Audited]:
-    """What the policy decides about: what waited, and what joined its own approvals since."""
+    """What the policy decides about: what waited, and what joined its own approvals since; in the
+    order in which it was drawn."""
     return [
         Audited(one.stratum, one.score, one.rows, one.wrong, one.inclusion, one.lot)
-        for one in seen
+        for one in sorted(seen, key=lambda each: each.audit_id)
         if one.kind is AuditKind.ARRIVAL or one.policy_id is not None
     ]
 
