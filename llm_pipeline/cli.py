@@ -13,8 +13,8 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
+from llm_pipeline import benching, errors, exporting, indexing, loop, processes
 from llm_pipeline import doctor as health
-from llm_pipeline import errors, exporting, indexing, loop, processes
 from llm_pipeline.answer import answer_file, answer_text, names_a_file
 from llm_pipeline.batch import Job as BatchJob
 from llm_pipeline.batch import default_output
@@ -59,7 +59,7 @@ targets = typer.Typer(help="The catalogue.", no_args_is_help=True)
 users = typer.Typer(help="Who may do what.", no_args_is_help=True)
 app.add_typer(targets, name="targets")
 app.add_typer(users, name="users")
-
+app.add_typer(benching.commands(), name="bench")
 app.add_typer(indexing.commands(lambda: _parts()), name="search")
 exporting.add_to(app, lambda: _parts())
 

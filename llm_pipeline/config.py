@@ -1,5 +1,6 @@
 """Settings, from environment variables named `LLM_PIPELINE_...`; made by entry points only."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field
@@ -32,6 +33,21 @@ class Settings(BaseSettings):
     learn_after: int = Field(
         default=20, ge=1, description="newly approved texts after which a training starts by itself"
     )
+    shadow_answers: int = Field(
+        default=0,
+        ge=0,
+        description="decided texts that a better challenger must first have answered beside the "
+        "champion; 0: it takes over at once",
+    )
+    learn_after_feedback: int = Field(
+        default=10, ge=1, description="answers called wrong after which a training starts by itself"
+    )
+    audit_hours: float = Field(
+        default=72.0, gt=0, description="hours people have to answer an audit before it is overdue"
+    )
+    refit_after: int = Field(
+        default=20, ge=1, description="newly answered audits after which the policy is fitted again"
+    )
     second_review_share: float = Field(
         default=0.0,
         ge=0.0,
@@ -55,6 +71,10 @@ class Settings(BaseSettings):
     @property
     def extra_names(self) -> tuple[str, ...]:
         return column_names(self.extra_columns)
+
+    @property
+    def audit_due(self) -> timedelta:
+        return timedelta(hours=self.audit_hours)
 
     @property
     def store_url(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dagster import Definitions, in_process_executor
 
 from llm_pipeline.defs.assets import ASSETS
+from llm_pipeline.defs.automation_assets import AUTOMATION
 from llm_pipeline.defs.checks import CHECKS
 from llm_pipeline.defs.jobs import JOBS, SCHEDULES
 from llm_pipeline.defs.resources import Pipeline
@@ -18,7 +19,7 @@ def build_definitions(overrides: Mapping[str, object] | None = None) -> Definiti
     what this one does in half a second.
     """
     return Definitions(
-        assets=ASSETS,
+        assets=[*ASSETS, *AUTOMATION],
         asset_checks=CHECKS,
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -91,6 +91,13 @@ class Registry:
             self._client.set_registered_model_alias(self.model_name, CHALLENGER, version)
         return RegisteredModel(version, run_id)
 
+    def log_import(self, record: TrainingRecord) -> RegisteredModel:
+        """Register a model that was not trained here; no alias points at it."""
+        with self._told("log an import"), self._run(record.tags) as run_id:
+            self._log_facts(run_id, record)
+            logged = log_model(self._client, run_id, self.model_name, record)
+            return RegisteredModel(self._register(run_id, logged, record.tags), run_id)
+
     def log_evaluation(
         self,
         run_id: str,
@@ -103,6 +110,11 @@ class Registry:
             log_numbers(self._client, run_id, metrics)
             log_tables(self._client, run_id, tables, EVALUATION)
             log_files(self._client, run_id, plots, EVALUATION)
+
+    def log_comparison(self, run_id: str, numbers: Mapping[str, float]) -> None:
+        """Add to a training's run how its model did beside the champion of the time."""
+        with self._told(f"log the comparison of run {run_id!r}"):
+            log_numbers(self._client, run_id, numbers)
 
     def champion(self) -> str | None:
         return self.aliases().get(CHAMPION)

@@ -6,6 +6,7 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from random import SystemRandom
 
 from llm_pipeline.config import Settings
 from llm_pipeline.errors import ModelOutdated, ModelUnavailable
@@ -14,6 +15,9 @@ from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.registry import Registry
 from llm_pipeline.steps.recognize import Serving
 from llm_pipeline.store.engine import Database, Engine, migrate, open_engine
+
+# Nobody who sends texts may foresee which of them are audited.
+DICE = SystemRandom()
 
 
 def now() -> datetime:

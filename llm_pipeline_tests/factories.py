@@ -1,7 +1,8 @@
 """Small data of the project's own: a catalogue of coffee, taxis and banks, and texts for it."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def submission(text: str, target: str | None = None) -> Submission:
 
 def merge(
     database: Database,
-    clock: Clock,
+    clock: Callable[[], datetime],
     rows: Sequence[tuple[str, str | None]],
     *,
     trusted: bool = False,

@@ -27,6 +27,7 @@ COMMANDS = [
     "export",
     "report",
     "doctor",
+    "bench replay",
     "search check",
     "search rebuild",
     "users token",

@@ -15,13 +15,17 @@ from starlette.concurrency import run_in_threadpool
 from llm_pipeline.api import (
     analytics,
     auth,
+    automation,
     center,
     errors,
     export,
     health,
     label_errors,
+    learning,
     ml,
+    models,
     plans,
+    quality,
     queue,
     site,
     state,
@@ -52,6 +56,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     queue.router,
     ml.router,
     label_errors.router,
+    automation.router,
+    quality.router,
+    learning.router,
+    models.router,
     state.router,
     stream.router,
 )
@@ -75,7 +83,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(site.build(chosen))
     _tell_roles(app)
     app.add_middleware(
-        BodyLimit, upload_path=uploads.PATH, max_upload_bytes=chosen.max_upload_mb * 2**20
+        BodyLimit,
+        upload_paths=(uploads.PATH, models.IMPORT_PATH),
+        max_upload_bytes=chosen.max_upload_mb * 2**20,
     )
     errors.install(app)
     app.add_middleware(HardenedHeaders)

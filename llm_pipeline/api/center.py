@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
@@ -11,8 +12,11 @@ from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Word
 from llm_pipeline.api.narrowing import Narrowed
 from llm_pipeline.api.paging import cursor_of, position_of
 from llm_pipeline.api.schemas import (
+    AlikeOut,
+    DecidedMapping,
     DecisionOut,
     FoundMappings,
+    LikeIt,
     MappingHistory,
     MappingOut,
     NewDecision,
@@ -22,20 +26,24 @@ from llm_pipeline.api.schemas import (
     SubmissionOut,
     SubmittedMapping,
 )
-from llm_pipeline.domain.records import Recognition, Source, Status, Submission
+from llm_pipeline.domain.records import Action, Recognition, Source, Status, Submission
 from llm_pipeline.errors import InvalidInput
+from llm_pipeline.steps.approve import approve_one
+from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.recognize import recognize_one
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import history, idempotency, mappings
+from llm_pipeline.store.alike import alike
 from llm_pipeline.store.engine import Session
 from llm_pipeline.store.ordering import Sort
-from llm_pipeline.wiring import now
+from llm_pipeline.wiring import DICE, now
 
 router = APIRouter(prefix="/api/llm-center/mappings", tags=["LLM Center"])
 
 # A text may have been submitted a hundred thousand times; `rows` of the mapping says how often.
 NEWEST_SUBMISSIONS = 100
+MOST_ALIKE, SHOWN_ALIKE = 1_000, 20
 
 Key = Annotated[
     Word | None,
@@ -112,9 +120,11 @@ def _submit(
     said = Submission(body.text, body.target, body.note, source, caller.user)
     serving, at = services.live.serving, now()
     stored = submit(session, said, caller.user, at)
+    draw_audits(session, caller.user, at, services.parts.settings.audit_due, DICE)
     if stored.status is not Status.PENDING:
         return stored, serving.recognize([body.text])[0]
     answer = recognize_one(session, serving, stored.id, stored.text, caller.user, at)
+    approve_one(session, stored.id, caller.user, at)
     return mappings.get(session, stored.id), answer
 
 
@@ -141,10 +151,32 @@ def get_mapping(services: Given, _caller: Viewer, mapping_id: RowId) -> MappingH
 @router.post("/{mapping_id}/decision", summary="Approve, correct, reject, skip or undo")
 def decide_mapping(
     services: Given, caller: Reviewer, mapping_id: RowId, body: NewDecision
-) -> MappingOut:
+) -> DecidedMapping:
+    """`like_it` lists what waits and is like it, with the plan that settles it in the same way."""
     verdict = Verdict(body.action, body.version, caller.user, body.target, body.reason)
     with services.parts.begin() as session:
         decide(session, mapping_id, verdict, now())
         stored = mappings.get(session, mapping_id)
+        like_it = _like_it(session, stored)
     services.live.catch_up()
-    return MappingOut.of(stored)
+    return DecidedMapping.of(stored, like_it=like_it)
+
+
+def _like_it(session: Session, stored: mappings.StoredMapping) -> LikeIt | None:
+    settles = {Status.APPROVED: Action.CORRECT, Status.REJECTED: Action.REJECT}
+    action = settles.get(stored.status)
+    if action is None:
+        return None
+    found = alike(session, stored.key, MOST_ALIKE)
+    if not found.first:
+        return None
+    reason = f"like mapping {stored.id}"
+    wanted = {"ids": [one.id for one in found.first], "action": action.value, "reason": reason}
+    if action is Action.CORRECT:
+        wanted["target"] = stored.target or ""
+    return LikeIt(
+        mappings=found.mappings,
+        rows=found.rows,
+        first=[AlikeOut(**asdict(one)) for one in found.first[:SHOWN_ALIKE]],
+        plan=wanted,
+    )

@@ -1,5 +1,7 @@
 """What every request and every answer passes: a limit on bodies, and headers that harden pages."""
 
+from collections.abc import Collection
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,9 +23,9 @@ class BodyLimit:
     Starlette's own limiter answers in plain text.
     """
 
-    def __init__(self, app: ASGIApp, upload_path: str, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, upload_paths: Collection[str], max_upload_bytes: int) -> None:
         self.app = app
-        self.upload_path = upload_path
+        self.upload_paths = upload_paths
         self.max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,7 +33,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit = MAX_JSON_BYTES
-        if scope["path"] == self.upload_path:
+        if scope["path"] in self.upload_paths:
             limit = self.max_upload_bytes + _MULTIPART_OVERHEAD
         announced = Headers(scope=scope).get("content-length", "")
         received = int(announced) if announced.isdecimal() and int(announced) > limit else 0

@@ -22,6 +22,13 @@ def narrowed(
     submitter: Word | None = None,
     since: Arrived = None,
     until: Arrived = None,
+    policy: Annotated[
+        int | None, Query(ge=1, lt=2**63, description="approved by this version of the policy")
+    ] = None,
+    model: Annotated[
+        Word | None, Query(description="approved by a policy, as this model answered")
+    ] = None,
+    decided_by: Annotated[Word | None, Query(description="who decided last")] = None,
 ) -> Filter:
     """Return the filter that a request asks for; `since` is included, `until` is not."""
     return Filter(
@@ -34,6 +41,9 @@ def narrowed(
         submitter=submitter,
         since=since,
         until=until,
+        policy=policy,
+        model=model,
+        decided_by=decided_by,
     )
 
 

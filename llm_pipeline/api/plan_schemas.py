@@ -28,6 +28,9 @@ class PlanFilter(Incoming):
     submitter: Word | None = None
     since: Moment | None = None
     until: Moment | None = None
+    policy: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    model: Word | None = None
+    decided_by: Word | None = None
 
     def record(self) -> Filter:
         statuses = [self.status] if isinstance(self.status, Status) else self.status

@@ -158,6 +158,31 @@ class MappingOut(BaseModel):
         return cls(**same, suggestion=_suggestion(stored), upload=stored.upload_id, **more)
 
 
+class AlikeOut(BaseModel):
+    """A waiting mapping that is like the one decided; `same_key`: they differ by codes only."""
+
+    id: int
+    text: str
+    rows: int
+    same_key: bool
+
+
+class LikeIt(BaseModel):
+    """What waits and is like the mapping that was just decided: the list, and a request for
+    POST /api/llm-center/plans that does the same to all of them. At most 1,000 are named."""
+
+    mappings: int
+    rows: int
+    first: list[AlikeOut]
+    plan: dict[str, Any]
+
+
+class DecidedMapping(MappingOut):
+    """A mapping after a decision, and what could be decided in the same way."""
+
+    like_it: LikeIt | None
+
+
 class FoundMappings(Page[MappingOut]):
     """A page of mappings; `timed_out`: there may be more; `read_as`: typos and what was sought."""
 

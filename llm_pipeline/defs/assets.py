@@ -6,6 +6,8 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import counted, table
+from llm_pipeline.orchestrator import REASON_TAG
+from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.evaluate import evaluate_model
 from llm_pipeline.steps.find_errors import find_errors
 from llm_pipeline.steps.forecast import forecast
@@ -14,12 +16,10 @@ from llm_pipeline.steps.promote import compare, settle
 from llm_pipeline.steps.recognize import recognize_waiting
 from llm_pipeline.steps.report import report_performance, report_quality
 from llm_pipeline.steps.train import train
-from llm_pipeline.store import activity, log, mappings, suggestions, training
+from llm_pipeline.store import activity, log, mappings, suggestions, training, wishes
 from llm_pipeline.store import label_errors as doubted
 from llm_pipeline.store.quality import Report
-from llm_pipeline.wiring import now
-
-REASON_TAG = "llm_pipeline/reason"
+from llm_pipeline.wiring import DICE, now
 
 
 @asset(group_name="llm_center", kinds={"table"})
@@ -40,7 +40,13 @@ def submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
 
 @asset(group_name="llm_center", deps=[submissions], kinds={"scikitlearn"})
 def recognized_submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
-    """The waiting texts, each with the suggestion of the model in service."""
+    """The waiting texts, each with the suggestion of the model in service.
+
+    Which of them are audited is drawn first, before anybody knows an answer.
+    """
+    with pipeline.parts.begin() as session:
+        due = pipeline.parts.settings.audit_due
+        audits = draw_audits(session, ACTOR, now(), due, DICE)
     done = recognize_waiting(pipeline.parts.database, pipeline.parts.serving(), ACTOR, now)
     with pipeline.parts.read() as session:
         examples = suggestions.examples(session, 20)
@@ -48,6 +54,7 @@ def recognized_submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
         metadata={
             "recognized": done.rows,
             "matched": done.matched,
+            "audits_drawn": audits,
             "model_version": done.model_version,
             "suggestions": table(examples),
         }
@@ -75,9 +82,13 @@ def approved_mappings(pipeline: Pipeline) -> MaterializeResult[Any]:
 
 
 @asset(group_name="ml", deps=[approved_mappings], kinds={"table"})
-def training_set(pipeline: Pipeline) -> MaterializeResult[Any]:
-    """The approved mappings frozen at an offset; the same offset gives the same rows for ever."""
+def training_set(context: AssetExecutionContext, pipeline: Pipeline) -> MaterializeResult[Any]:
+    """The approved mappings frozen at an offset; the same offset gives the same rows for ever.
+
+    Whatever asked for a training by now is answered by this run.
+    """
     with pipeline.parts.begin() as session:
+        wanted = wishes.take_up(session, context.run.run_id, now())
         built = freeze(session, ACTOR, now())
     return MaterializeResult(
         metadata={
@@ -86,6 +97,7 @@ def training_set(pipeline: Pipeline) -> MaterializeResult[Any]:
             "rows": built.rows,
             "targets": built.targets,
             "digest": built.digest,
+            "wanted": table([{"kind": one.kind.value, "reason": one.reason} for one in wanted]),
         }
     )
 
@@ -107,12 +119,14 @@ def trained_model(context: AssetExecutionContext, pipeline: Pipeline) -> Materia
 
 
 @asset(group_name="ml", deps=[trained_model], kinds={"mlflow"})
-def champion_model(pipeline: Pipeline) -> MaterializeResult[Any]:
+def champion_model(context: AssetExecutionContext, pipeline: Pipeline) -> MaterializeResult[Any]:
     """The model that answers: replaced only by a challenger that beats it on the same texts."""
     parts = pipeline.parts
     compared = compare(parts.database, parts.load_model, extra=parts.settings.extra_names)
     with parts.begin() as session:
-        promoted = settle(session, parts.registry, compared, ACTOR, now())
+        shadow_first = parts.settings.shadow_answers
+        promoted = settle(session, parts.registry, compared, ACTOR, now(), shadow=shadow_first)
+        wishes.end(session, context.run.run_id, 0, "promoted" if promoted else "refused", now())
     before = compared.champion.version if compared.champion else None
     return MaterializeResult(
         metadata={

@@ -7,15 +7,17 @@ from dagster import (
     define_asset_job,
 )
 
-# dagster.yaml allows one run with this tag at a time: two trainings would race for the champion.
-ALONE = {"llm_pipeline/alone": "learning"}
+from llm_pipeline.orchestrator import ALONE
+
 # The console gets warnings only; every event of a run is in Dagster's own log.
 QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 recognition_job = define_asset_job(
     "recognition",
-    AssetSelection.assets("submissions", "recognized_submissions"),
-    description="Suggest targets for the texts that wait.",
+    AssetSelection.assets(
+        "submissions", "recognized_submissions", "automatic_approvals", "challenger_shadow"
+    ),
+    description="Suggest targets for the texts that wait, and approve what the policy accepts.",
     config=QUIET,
 )
 learning_job = define_asset_job(
@@ -34,8 +36,8 @@ learning_job = define_asset_job(
 )
 report_job = define_asset_job(
     "reports",
-    AssetSelection.assets("quality_report", "insights"),
-    description="Write the quality report and the forecast.",
+    AssetSelection.assets("quality_report", "insights", "drift"),
+    description="Write the quality report and the forecast, and look for drift.",
     config=QUIET,
 )
 
@@ -46,7 +48,20 @@ label_audit_job = define_asset_job(
     config=QUIET,
 )
 
-JOBS = [recognition_job, learning_job, report_job, label_audit_job]
+policy_job = define_asset_job(
+    "policy",
+    AssetSelection.assets("approval_policy"),
+    description="Fit the policy of automatic approval to the audits that were answered.",
+    config=QUIET,
+)
+approval_job = define_asset_job(
+    "approval",
+    AssetSelection.assets("automatic_approvals"),
+    description="Approve what the policy accepts among suggestions it has not looked at.",
+    config=QUIET,
+)
+
+JOBS = [recognition_job, learning_job, report_job, label_audit_job, policy_job, approval_job]
 
 SCHEDULES = [
     ScheduleDefinition(
@@ -61,6 +76,13 @@ SCHEDULES = [
         job=report_job,
         cron_schedule="5 * * * *",
         default_status=DefaultScheduleStatus.RUNNING,
+    ),
+    ScheduleDefinition(
+        name="daily_policy",
+        job=policy_job,
+        cron_schedule="30 2 * * *",
+        default_status=DefaultScheduleStatus.RUNNING,
+        tags={"llm_pipeline/reason": "daily schedule"},
     ),
     ScheduleDefinition(
         name="weekly_label_audit",

@@ -1,7 +1,7 @@
 """What starts runs by itself: texts that wait, enough that is new to learn, runs that failed.
 
 A run key names the data a run is about, so a sensor that ticks twice asks once, and a run that
-failed is asked for again only when there is something new.
+failed is asked for again when there is something new.
 """
 
 from dagster import (
@@ -20,12 +20,21 @@ from dagster import (
     sensor,
 )
 
-from llm_pipeline.defs.assets import REASON_TAG
-from llm_pipeline.defs.jobs import learning_job, recognition_job
+from llm_pipeline.defs.jobs import approval_job, learning_job, policy_job, recognition_job
 from llm_pipeline.defs.resources import ACTOR, Pipeline
+from llm_pipeline.orchestrator import REASON_TAG, WANTED_TAG, learning_tags
 from llm_pipeline.steps.alert import raise_alert, resolve_alert
 from llm_pipeline.steps.recognize import MEMORY_ONLY
-from llm_pipeline.store import models, suggestions, training
+from llm_pipeline.steps.want_learning import Enough, due, look
+from llm_pipeline.store import (
+    audits,
+    automatic,
+    breaker,
+    models,
+    policies,
+    suggestions,
+    wishes,
+)
 from llm_pipeline.wiring import now
 
 RUN_FAILED = "run_failed"
@@ -60,20 +69,60 @@ def new_submissions(
 
 
 @sensor(job=learning_job, minimum_interval_seconds=2, default_status=DefaultSensorStatus.RUNNING)
-def enough_decisions(
+def wanted_learning(
     context: SensorEvaluationContext, pipeline: Pipeline
 ) -> RunRequest | SkipReason:
-    """Start learning when enough texts were approved since the last training."""
-    needed = pipeline.parts.settings.learn_after
-    with pipeline.parts.read() as session:
-        learned = training.learned_since(session, models.trained_up_to(session))
-    if learned.texts < needed:
-        return SkipReason(f"{learned.texts} of {needed} newly approved texts")
+    """Start learning for what asks for it: decisions, feedback, drift, audits, or a person.
+
+    The key names the newest wish, and each wish is one reason and version of the data: a run that
+    failed is asked for again when there is a new one.
+    """
+    settings = pipeline.parts.settings
+    enough = Enough(settings.learn_after, settings.learn_after_feedback)
+    with pipeline.parts.begin() as session:
+        look(session, enough, ACTOR, now())
+        wanted = due(session, now())
+    if wanted is None:
+        return SkipReason("no training is wanted, or more reasons may come")
     if _under_way(context.instance, learning_job.name):
         return SkipReason("a training is under way")
-    context.update_cursor(str(learned.newest))
-    reason = f"{learned.texts} texts approved up to offset {learned.newest}"
-    return RunRequest(run_key=f"learning-{learned.newest}", tags={REASON_TAG: reason})
+    tags = learning_tags(wanted.reason, wanted.upto)
+    return RunRequest(run_key=f"learning-{wanted.upto}", tags=tags)
+
+
+@sensor(job=policy_job, minimum_interval_seconds=5, default_status=DefaultSensorStatus.RUNNING)
+def enough_audits(context: SensorEvaluationContext, pipeline: Pipeline) -> RunRequest | SkipReason:
+    """Fit the policy again when enough audits were answered since it was fitted."""
+    needed = pipeline.parts.settings.refit_after
+    with pipeline.parts.read() as session:
+        policy, answered = policies.in_force(session), audits.answered_count(session)
+    fresh = answered - (0 if policy is None else policy.audits)
+    if fresh < needed:
+        return SkipReason(f"{fresh} of {needed} newly answered audits")
+    if _under_way(context.instance, policy_job.name):
+        return SkipReason("the policy is being fitted")
+    number = 0 if policy is None else policy.id
+    # With the hour of the clock, so that a fit that failed is asked for again.
+    key = f"policy-{number}-{answered}-{now():%Y%m%d%H}"
+    return RunRequest(run_key=key, tags={REASON_TAG: f"{fresh} newly answered audits"})
+
+
+@sensor(job=approval_job, minimum_interval_seconds=5, default_status=DefaultSensorStatus.RUNNING)
+def policy_changed(context: SensorEvaluationContext, pipeline: Pipeline) -> RunRequest | SkipReason:
+    """Let a policy look at what waits when it is new, or when automatic approval goes on."""
+    with pipeline.parts.read() as session:
+        policy, stops = policies.in_force(session), breaker.open_stops(session)
+        resumed = breaker.newest_resumed(session)
+        waits = policy is not None and automatic.unseen(session, policy.looked_to)
+    if policy is None or not waits:
+        return SkipReason("no suggestion waits for the policy")
+    if stops:
+        return SkipReason("automatic approval is stopped: " + "; ".join(s.reason for s in stops))
+    if _under_way(context.instance, recognition_job.name):
+        return SkipReason("a recognition is under way, which approves too")
+    if _under_way(context.instance, approval_job.name):
+        return SkipReason("an approval is under way")
+    return RunRequest(run_key=f"approval-{policy.id}-{resumed}-{waits}")
 
 
 @run_failure_sensor(default_status=DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
@@ -83,6 +132,9 @@ def run_failed(context: RunFailureSensorContext, pipeline: Pipeline) -> None:
     message = f"run {run.run_id} of {run.job_name} failed: {context.failure_event.message}"
     with pipeline.parts.begin() as session:
         raise_alert(session, RUN_FAILED, run.job_name, "critical", message, ACTOR, now())
+        if run.job_name == learning_job.name:
+            upto = int(run.tags.get(WANTED_TAG, "0"))
+            wishes.end(session, run.run_id, upto, "failed", now())
 
 
 @run_status_sensor(
@@ -96,4 +148,11 @@ def run_recovered(context: RunStatusSensorContext, pipeline: Pipeline) -> None:
         resolve_alert(session, RUN_FAILED, context.dagster_run.job_name, ACTOR, now())
 
 
-SENSORS: list[SensorDefinition] = [new_submissions, enough_decisions, run_failed, run_recovered]
+SENSORS: list[SensorDefinition] = [
+    new_submissions,
+    wanted_learning,
+    enough_audits,
+    policy_changed,
+    run_failed,
+    run_recovered,
+]

@@ -1,6 +1,6 @@
 """What happens to gates, training sets, models, labels, alerts and reports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from llm_pipeline.domain.event import Event
@@ -42,13 +42,15 @@ class ModelTrained(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModelPromoted(Event):
-    """A challenger became champion: from now on it answers."""
+    """A model became champion: from now on it answers. `comparison` has the numbers of the paired
+    test, by the names that MLflow has them under."""
 
     name: ClassVar[str] = "model:promoted"
     version: str
     replaced: str | None
     as_of: int
     reason: str
+    comparison: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class ModelRefused(Event):
     version: str
     champion: str
     reason: str
+    comparison: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +112,25 @@ class ReportWritten(Event):
     kind: str
     report_id: int
     verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelImported(Event):
+    """A model that was trained elsewhere was registered; it answers once it is promoted."""
+
+    name: ClassVar[str] = "model:imported"
+    version: str
+    run_id: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShadowing(Event):
+    """A challenger that is better on held-out texts answers live ones beside the champion, until
+    people decided about `needed` of them."""
+
+    name: ClassVar[str] = "model:shadowing"
+    version: str
+    champion: str
+    needed: int
+    reason: str

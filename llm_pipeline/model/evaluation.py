@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from llm_pipeline.domain.extra import Extra
-from llm_pipeline.domain.policy import PairedAnswers
+from llm_pipeline.domain.policy import FREQUENT, OfTarget, PairedAnswers
 from llm_pipeline.domain.records import Recognition, Scores, Target
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.model.recognizer import Recognizer
@@ -23,6 +23,7 @@ from llm_pipeline.model.trust import replay
 
 BINS = 15
 PRECISION = 0.95
+RECENT = 0.3
 
 Floats = npt.NDArray[np.float64]
 
@@ -176,10 +177,32 @@ def paired(challenger: Evaluation, champion: Evaluation) -> PairedAnswers:
             f"challenger and champion were tested on different texts ({len(challenger.texts)} and "
             f"{len(champion.texts)}); evaluate both on the same training set"
         )
-    return PairedAnswers(
-        only_challenger=int((challenger.correct & ~champion.correct).sum()),
-        only_champion=int((champion.correct & ~challenger.correct).sum()),
-    )
+    return _paired(challenger.correct, champion.correct)
+
+
+def paired_recent(
+    challenger: Evaluation, champion: Evaluation, share: float = RECENT
+) -> PairedAnswers:
+    """As `paired`, of the last share of the texts: those that were seen last come last."""
+    begin = len(challenger.texts) - int(len(challenger.texts) * share)
+    return _paired(challenger.correct[begin:], champion.correct[begin:])
+
+
+def paired_by_target(
+    challenger: Evaluation, champion: Evaluation, fewest: int = FREQUENT
+) -> list[OfTarget]:
+    """As `paired`, of each target with at least so many texts."""
+    targets, counts = np.unique(challenger.target.astype(str), return_counts=True)
+    found = []
+    for target in targets[counts >= fewest]:
+        of_it = challenger.target == target
+        pairs = _paired(challenger.correct[of_it], champion.correct[of_it])
+        found.append(OfTarget(str(target), pairs))
+    return found
+
+
+def _paired(challenger: npt.NDArray[np.bool_], champion: npt.NDArray[np.bool_]) -> PairedAnswers:
+    return PairedAnswers(int((challenger & ~champion).sum()), int((champion & ~challenger).sum()))
 
 
 def _macro_f1(

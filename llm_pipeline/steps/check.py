@@ -34,7 +34,8 @@ def _frame(session: Session, suite: str) -> tuple[int, pd.DataFrame]:
     if suite == "training_set":
         built = training.latest_training_set(session)
         as_of = built.as_of if built else 0
-    texts = training.live_texts(session, as_of)
+    automatic = suite == "approved_mappings"
+    texts = training.live_texts(session, as_of, automatic=automatic)
     return as_of, texts.assign(text_length=texts["text"].str.len())
 
 

@@ -1,15 +1,15 @@
 """Promote: the challenger becomes champion if it beats it on the same held-out texts."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pandas as pd
 
-from llm_pipeline.domain.learning_events import ModelPromoted, ModelRefused
+from llm_pipeline.domain.learning_events import ModelPromoted, ModelRefused, ModelShadowing
 from llm_pipeline.domain.policy import PairedAnswers, Verdict, beats
 from llm_pipeline.errors import ModelOutdated, NotFound
-from llm_pipeline.model.evaluation import evaluate, paired
+from llm_pipeline.model.evaluation import evaluate, paired, paired_by_target, paired_recent
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.registry import Registry
 from llm_pipeline.store import log, models, training
@@ -55,36 +55,87 @@ def compare(
         verdict = Verdict(True, f"the champion {champion.version} cannot be read: {error}")
         return Comparison(challenger, champion, verdict)
     before = evaluate(answering, texts, _NO_HISTORY)
-    return Comparison(
-        challenger, champion, beats(found.unseen, before.unseen, paired(found, before))
+    verdict = beats(
+        found.unseen,
+        before.unseen,
+        paired(found, before),
+        paired_recent(found, before),
+        paired_by_target(found, before),
     )
+    return Comparison(challenger, champion, verdict)
 
 
 def settle(
-    session: Session, registry: Registry, compared: Comparison, actor: str, at: datetime
+    session: Session,
+    registry: Registry,
+    compared: Comparison,
+    actor: str,
+    at: datetime,
+    *,
+    shadow: int = 0,
 ) -> bool:
-    """Promote or refuse the challenger as the comparison says; return whether it was promoted."""
-    version = compared.challenger.version
-    if compared.verdict.promote:
-        promote(session, registry, version, compared.verdict.reason, actor, at)
+    """Promote or refuse the challenger as the comparison says; return whether it was promoted.
+
+    With `shadow`, one that is better stays challenger: it has to answer so many live texts beside
+    the champion first.
+    """
+    version, verdict = compared.challenger.version, compared.verdict
+    if verdict.comparison:
+        registry.log_comparison(compared.challenger.run_id, verdict.comparison)
+    if verdict.promote and shadow and compared.champion is not None:
+        champion = compared.champion.version
+        log.append(session, at, ModelShadowing(actor, version, champion, shadow, verdict.reason))
+        return False
+    if verdict.promote:
+        why = Why(verdict.reason, actor, verdict.comparison)
+        promote_for(session, registry, version, why, at)
         return True
-    models.refuse(session, version, compared.verdict.reason)
+    models.refuse(session, version, verdict.reason)
     champion = compared.champion.version if compared.champion else ""
-    log.append(session, at, ModelRefused(actor, version, champion, compared.verdict.reason))
-    registry.refuse(version, compared.verdict.reason)
+    refused = ModelRefused(actor, version, champion, verdict.reason, verdict.comparison)
+    log.append(session, at, refused)
+    registry.refuse(version, verdict.reason)
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a version is to answer, who says so, and the numbers of a comparison if there was one."""
+
+    reason: str
+    actor: str
+    comparison: Mapping[str, float] = field(default_factory=dict)
 
 
 def promote(
     session: Session, registry: Registry, version: str, reason: str, actor: str, at: datetime
 ) -> None:
     """Make a version the champion, in the store and in MLflow. Raises NotFound."""
+    promote_for(session, registry, version, Why(reason, actor), at)
+
+
+def judged(
+    session: Session, registry: Registry, version: str, verdict: Verdict, actor: str, at: datetime
+) -> bool:
+    """Promote or refuse a challenger by what it answered beside the champion; False too if it is no
+    challenger any more."""
+    challenger = models.challenger(session)
+    if challenger is None or challenger.version != version:
+        return False
+    compared = Comparison(challenger, models.champion(session), verdict)
+    return settle(session, registry, compared, actor, at)
+
+
+def promote_for(session: Session, registry: Registry, version: str, why: Why, at: datetime) -> None:
+    """As `promote`, with the numbers that say so."""
+    reason = why.reason
     model = models.get(session, version)
     champion = models.champion(session)
     if champion is not None and champion.version == version:
         return
     models.promote(session, version, reason, at)
     replaced = champion.version if champion else None
-    log.append(session, at, ModelPromoted(actor, version, replaced, model.as_of, reason))
+    told = (version, replaced, model.as_of, reason, dict(why.comparison))
+    log.append(session, at, ModelPromoted(why.actor, *told))
     # Last, so that a failure here rolls the store back and nothing has changed.
     registry.promote(version, reason)

@@ -24,6 +24,8 @@ RECEIVED, SET_ASIDE, SUGGESTED, TAKEN = "received", "set_aside", "suggested", "t
 MOVED = "moved"
 # Answers about groups that two people must answer, also where they settled nothing yet.
 OPINION = "opinion"
+# Approved by a policy: no reviewer's work.
+AUTO_APPROVED = "auto_approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,14 @@ def total(session: Session, kind: str) -> int:
     return int(session.scalar(query) or 0)
 
 
+def since(session: Session, kind: str, at: datetime) -> int:
+    """Return how often something was done since the hour of a time."""
+    a = activity_counts.c
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    query = select(func.sum(a.number)).where(a.kind == kind, a.hour >= hour)
+    return int(session.scalar(query) or 0)
+
+
 def of_person(session: Session, who: str, since: datetime) -> dict[str, int]:
     """Return what somebody did since the hour of a time, by kind."""
     a = activity_counts.c
@@ -97,6 +107,7 @@ def agreement(session: Session) -> list[Agreement]:
         select(d.model_version, func.count(), taken, func.avg(d.probability))
         .where(
             d.model_version.is_not(None),
+            d.policy_id.is_(None),
             d.suggested_target_id.is_not(None),
             d.previous_status == Status.PENDING.value,
             d.action.in_([Action.APPROVE.value, Action.CORRECT.value, Action.REJECT.value]),

@@ -10,7 +10,8 @@ from llm_pipeline.store.schema_derived import status_counts, target_counts
 
 def counted(session: Session, wanted: Filter) -> int | None:
     """Return the exact number, however large; none if no counter knows it."""
-    others = (wanted.source, wanted.upload, wanted.submitter, wanted.since, wanted.until)
+    arrival = (wanted.source, wanted.upload, wanted.submitter, wanted.since, wanted.until)
+    others = (*arrival, wanted.policy, wanted.model, wanted.decided_by)
     if wanted.q.strip() or any(one is not None for one in others):
         return None
     by_target = wanted.target is not None or wanted.category is not None

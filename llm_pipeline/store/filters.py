@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, select, true
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Status
+from llm_pipeline.store import decided
 from llm_pipeline.store.documents import DAY_ONE, facet
 from llm_pipeline.store.schema import mappings, targets
 from llm_pipeline.store.schema_derived import status_counts
@@ -25,7 +26,9 @@ class Filter:
     """What a list of mappings may be narrowed by.
 
     `q` looks for every one of its words, as a part of any word of the text; `since` and `until`
-    are times of arrival, the first included and the last not.
+    are times of arrival, the first included and the last not. `policy`, `model` and `decided_by`
+    ask for the newest decision: the policy that approved, the model whose answer a policy approved,
+    who it was.
     """
 
     q: str = ""
@@ -37,6 +40,9 @@ class Filter:
     category: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    policy: int | None = None
+    model: str | None = None
+    decided_by: str | None = None
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -84,6 +90,17 @@ def facets(session: Session, wanted: Filter) -> list[Condition]:
         found.append(_targets(session, targets.c.category == wanted.category))
     if wanted.since is not None or wanted.until is not None:
         found.append(_arrived(session, wanted.since, wanted.until))
+    return found + _decided(wanted)
+
+
+def _decided(wanted: Filter) -> list[Condition]:
+    found = []
+    if wanted.policy is not None:
+        found.append(Condition(decided.by_policy(wanted.policy)))
+    if wanted.model is not None:
+        found.append(Condition(decided.by_model(wanted.model)))
+    if wanted.decided_by is not None:
+        found.append(Condition(decided.by_actor(wanted.decided_by)))
     return found
 
 

@@ -14,7 +14,9 @@ from llm_pipeline.store import search
 from llm_pipeline.store.filters import Filter as Filter
 from llm_pipeline.store.ordering import Sort
 from llm_pipeline.store.schema import (
+    ENDED_STATUSES,
     LIVE_STATUSES,
+    PENDING_STATUS,
     mappings,
     submissions,
     targets,
@@ -120,6 +122,21 @@ def live(session: Session, normalized: str) -> StoredMapping | None:
     query = _select().where(mappings.c.normalized == normalized, text(f"mappings.{LIVE_STATUSES}"))
     row = session.execute(query).first()
     return None if row is None else _stored(row)
+
+
+def newest_of(session: Session, normalized: str) -> StoredMapping | None:
+    """Return what a normalised text stands as: live, else waiting, else as it ended last."""
+    at_status = (
+        f"mappings.{LIVE_STATUSES}",
+        f"mappings.{PENDING_STATUS}",
+        f"mappings.{ENDED_STATUSES}",
+    )
+    for status in at_status:
+        query = _select().where(mappings.c.normalized == normalized, text(status))
+        row = session.execute(query.order_by(mappings.c.id.desc()).limit(1)).first()
+        if row is not None:
+            return _stored(row)
+    return None
 
 
 def page(

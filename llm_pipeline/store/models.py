@@ -12,7 +12,7 @@ from llm_pipeline.store.schema_operations import models
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A trained model; `status` is challenger, champion, refused or former."""
+    """A trained model; `status` is challenger, champion, refused, former or imported."""
 
     version: str
     run_id: str
@@ -56,6 +56,20 @@ def challenger(session: Session) -> StoredModel | None:
 def _with_status(session: Session, status: str) -> StoredModel | None:
     row = session.execute(select(models).where(models.c.status == status)).first()
     return None if row is None else StoredModel(*row)
+
+
+def before(session: Session, champion: StoredModel) -> StoredModel | None:
+    """Return the model that was promoted last among those that answered before."""
+    m = models.c
+    query = select(models).where(m.status == "former", m.version != champion.version)
+    row = session.execute(query.order_by(m.promoted_at.desc()).limit(1)).first()
+    return None if row is None else StoredModel(*row)
+
+
+def add_imported(session: Session, new: StoredModel) -> None:
+    """Store a model that came from elsewhere: it answers once somebody promotes it."""
+    values = {name: getattr(new, name) for name in StoredModel.__slots__}
+    session.execute(insert(models).values(values))
 
 
 def promote(session: Session, version: str, reason: str, at: datetime) -> None:

@@ -5,6 +5,7 @@ or why it cannot. What that comes to in all is in `consequences`.
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Integer,
     MetaData,
     Table,
     Text,
@@ -70,27 +71,21 @@ def put_down(
     """Put down every mapping that matches, with what the action makes of it or why it cannot."""
     emptied(session, _TEMPORARY)
     chosen = _chosen(action, target_id)
-    live_other = text(f"other.{LIVE_STATUSES}") if MAKES[action] in LIVE else literal(False)
-    rows = (
-        select(
-            _m.id,
-            _m.version,
-            _m.status,
-            chosen,
-            _other.c.id,
-            _other.c.version,
-            _other.c.target_id,
-            _blocked(action, chosen),
+    own, blocked = (_m.id, _m.version, _m.status, chosen), _blocked(action, chosen)
+    if MAKES[action] in LIVE:
+        displaced = (_other.c.id, _other.c.version, _other.c.target_id)
+        joined = mappings.outerjoin(
+            _other,
+            (_other.c.normalized == _m.normalized)
+            & text(f"other.{LIVE_STATUSES}")
+            & (_other.c.id != _m.id),
         )
-        .select_from(
-            mappings.outerjoin(
-                _other,
-                (_other.c.normalized == _m.normalized) & live_other & (_other.c.id != _m.id),
-            )
-        )
-        .where(matching)
-    )
-    session.execute(insert(planned).from_select(list(planned.c), rows))
+        rows = select(*own, *displaced, blocked).select_from(joined)
+    else:
+        # No join that finds nothing: SQLite would go through all mappings for each.
+        nothing = (null().cast(Id), null().cast(Integer), null().cast(Id))
+        rows = select(*own, *nothing, blocked)
+    session.execute(insert(planned).from_select(list(planned.c), rows.where(matching)))
     second = {Action.CORRECT: (_GIVE_WAY, Blocked.GIVES_WAY)}
     second[Action.REOPEN] = (_ONE_OF_A_TEXT, Blocked.ANOTHER_WAITS)
     if action in second:

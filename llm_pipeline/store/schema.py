@@ -24,6 +24,7 @@ LIVE_STATUSES = "status IN ('approved', 'auto_approved')"
 PENDING_STATUS = "status = 'pending'"
 ENDED_STATUSES = "status IN ('rejected', 'retired')"
 IN_CONFLICT = "conflict AND status = 'pending'"
+SUGGESTED = "suggested_offset IS NOT NULL AND status = 'pending'"
 
 events = Table(
     "events",
@@ -111,6 +112,8 @@ mappings = Table(
     Column("suggested_target_id", ForeignKey("targets.id")),
     Column("probability", Float),
     Column("model_version", Text),
+    Column("evidence", Text),  # what spoke for the suggestion
+    Column("suggested_offset", Id),
     Column("live_from", Id),
     Column("received_offset", Id, nullable=False),
     time_column("created_at"),
@@ -149,6 +152,14 @@ mappings = Table(
         "id",
         sqlite_where=text(IN_CONFLICT),
         postgresql_where=text(IN_CONFLICT),
+    ),
+    # Suggestions that automatic approval has not looked at are found by their offset.
+    Index(
+        "ix_mappings_suggested_offset",
+        "suggested_offset",
+        "id",
+        sqlite_where=text(SUGGESTED),
+        postgresql_where=text(SUGGESTED),
     ),
     Index(
         "ix_mappings_live_from",
@@ -225,6 +236,21 @@ decisions = Table(
         sqlite_where=text("plan_id IS NOT NULL"),
         postgresql_where=text("plan_id IS NOT NULL"),
     ),
+    Index(
+        "ix_decisions_policy_id",
+        "policy_id",
+        "mapping_id",
+        sqlite_where=text("policy_id IS NOT NULL"),
+        postgresql_where=text("policy_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_decisions_model_version",
+        "model_version",
+        "mapping_id",
+        sqlite_where=text("policy_id IS NOT NULL"),
+        postgresql_where=text("policy_id IS NOT NULL"),
+    ),
+    Index("ix_decisions_actor", "actor", "mapping_id"),
     Index("ix_decisions_offset", "offset"),
 )
 

@@ -1,7 +1,8 @@
-"""The tables of learning, quality and operations: gates, models, reports, alerts, automation.
+"""The tables of learning, quality and operations: gates, models, reports, alerts, plans.
 
-Policies, audits, leases, plans, metrics and webhooks are here from the first migration on, because
-decisions and events refer to them; each is filled by the component that owns it.
+Leases, plans, metrics and webhooks are here from the first migration on, because decisions and
+events refer to them; each is filled by the component that owns it. What automatic approval needs is
+in `schema_automation`.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, text
@@ -41,7 +42,7 @@ models = Table(
     Column("version", Text, primary_key=True),
     Column("run_id", Text, nullable=False),
     Column("as_of", Id, nullable=False),
-    Column("status", Text, nullable=False),  # challenger, champion, refused, former
+    Column("status", Text, nullable=False),  # challenger, champion, refused, former, imported
     Column("metrics", JSON, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     time_column("trained_at"),
@@ -103,35 +104,6 @@ credentials = Table(
     time_column("expires_at", nullable=True),
     time_column("used_at", nullable=True),
     time_column("revoked_at", nullable=True),
-)
-
-policies = Table(
-    "policies",
-    metadata,
-    id_column(),
-    Column("max_error", Float, nullable=False),
-    Column("confidence", Float, nullable=False),
-    Column("rule", JSON, nullable=False),
-    Column("evidence", JSON, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("offset", Id, nullable=False),
-    time_column("created_at"),
-    time_column("stopped_at", nullable=True),
-    Column("stop_reason", Text, nullable=False, server_default=""),
-)
-
-audits = Table(
-    "audits",
-    metadata,
-    id_column(),
-    Column("mapping_id", ForeignKey("mappings.id"), nullable=False),
-    Column("policy_id", ForeignKey("policies.id")),
-    Column("inclusion_probability", Float, nullable=False),
-    Column("answer_target_id", ForeignKey("targets.id")),
-    Column("audited_target_id", ForeignKey("targets.id")),
-    Column("auditor", Text),
-    time_column("sampled_at"),
-    time_column("answered_at", nullable=True),
 )
 
 leases = Table(

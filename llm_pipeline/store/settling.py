@@ -53,6 +53,7 @@ class Act:
     offset: int
     plan_id: int | None = None
     follows: bool = False
+    policy_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +105,15 @@ _CLOSE_SPANS = f"""
 _DECIDE = """
     INSERT INTO decisions (mapping_id, action, target_id, actor, reason, previous_status,
         previous_target_id, previous_conflict, displaced_mapping_id, displaced_status, undoes,
-        suggested_target_id, probability, model_version, plan_id, "offset", decided_at)
+        suggested_target_id, probability, model_version, plan_id, policy_id, "offset", decided_at)
     SELECT m.id, :action, c.target_id, :actor, :reason, m.status, m.target_id, m.conflict,
         c.displaced_id, other.status, c.undoes, m.suggested_target_id, m.probability,
-        m.model_version, CAST(:plan_id AS BIGINT), :offset, :at
+        m.model_version, CAST(:plan_id AS BIGINT),
+        -- What an undo makes automatically approved again is so by the policy of old.
+        CASE WHEN c.status = 'auto_approved' THEN coalesce(CAST(:policy_id AS BIGINT), (
+            SELECT max(made.policy_id) FROM decisions made
+            WHERE made.mapping_id = m.id AND made.policy_id IS NOT NULL)) END,
+        :offset, :at
     FROM chosen_mappings c CROSS JOIN mappings m
         LEFT JOIN mappings other ON other.id = c.displaced_id
     WHERE m.id = c.mapping_id ORDER BY c.mapping_id"""
@@ -185,8 +191,9 @@ def _changed(result: object) -> int:
 
 def _tally(session: Session, act: Act) -> None:
     suggested, taken, number = session.execute(text(_SUGGESTED)).one()
-    if act.follows:
-        activity.add(session, act.at, act.actor, {activity.MOVED: number})
+    if act.follows or act.policy_id is not None:
+        kind = activity.MOVED if act.follows else activity.AUTO_APPROVED
+        activity.add(session, act.at, act.actor, {kind: number})
         return
     counts = {act.action.value: number}
     if act.action in (Action.APPROVE, Action.CORRECT, Action.REJECT):

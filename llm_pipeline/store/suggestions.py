@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.extra import Extra
 from llm_pipeline.domain.records import Candidate, Recognition, Status
-from llm_pipeline.store import extra_columns, touched
+from llm_pipeline.store import extra_columns, log, touched
 from llm_pipeline.store.schema import mappings, targets
 
 
@@ -84,6 +84,7 @@ def _save(
     ids: Mapping[str, int],
     model_version: str,
 ) -> None:
+    offset = log.next_offset(session)
     session.execute(
         update(mappings)
         .where(mappings.c.id == bindparam("mapping"), mappings.c.status == Status.PENDING.value)
@@ -96,6 +97,8 @@ def _save(
             suggested_target_id=bindparam("suggested"),
             probability=bindparam("chance"),
             model_version=bindparam("model"),
+            evidence=bindparam("spoke_for"),
+            suggested_offset=offset,
         )
         .execution_options(synchronize_session=False),
         [
@@ -104,6 +107,7 @@ def _save(
                 "suggested": ids.get(best[mapping].target) if mapping in best else None,
                 "chance": best[mapping].probability if mapping in best else 0.0,
                 "model": model_version,
+                "spoke_for": best[mapping].evidence if mapping in best else None,
             }
             for mapping, _ in answers
         ],

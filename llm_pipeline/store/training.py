@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from sqlalchemy import (
+    ColumnElement,
     Select,
     Subquery,
     and_,
@@ -31,6 +32,7 @@ from llm_pipeline.domain.records import Status
 from llm_pipeline.store import extra_columns
 from llm_pipeline.store.schema import (
     LIVE_STATUSES,
+    decisions,
     live_spans,
     mappings,
     submissions,
@@ -44,6 +46,17 @@ _S = submissions.c
 _SPAN = live_spans.c
 _ENDED = live_spans.alias("ended")
 _LIVE = _M.status.in_([Status.APPROVED.value, Status.AUTO_APPROVED.value])
+# What a policy approved teaches nothing until a person confirms it: a recogniser that learned from
+# its own answers would grow surer of them without a reason, and test itself on them.
+_APPROVED = _M.status == Status.APPROVED.value
+_MADE = decisions.alias("made_by_policy")
+
+
+def _by_person(mapping: ColumnElement[int], live_from: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether what became live then was not approved by a policy."""
+    return ~exists().where(
+        _MADE.c.policy_id.is_not(None), _MADE.c.mapping_id == mapping, _MADE.c.offset == live_from
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +87,16 @@ class TrainingSet:
     built_at: datetime
 
 
-def _live_at(as_of: int) -> Select[tuple[int, int | None, int | None]]:
-    """Mapping, target and first live offset of every text that was live at an offset."""
+def _live_at(as_of: int, *, automatic: bool = False) -> Select[tuple[int, int | None, int | None]]:
+    """Mapping, target and first live offset of every text that was live at an offset; those that a
+    policy approved only if `automatic`."""
     now = select(_M.id, _M.target_id, _M.live_from).where(_LIVE, _M.live_from <= as_of)
     then = select(_SPAN.mapping_id, _SPAN.target_id, _SPAN.live_from).where(
         _SPAN.live_from <= as_of, _SPAN.live_to > as_of
     )
+    if not automatic:
+        now = now.where(_APPROVED)
+        then = then.where(_by_person(_SPAN.mapping_id, _SPAN.live_from))
     both = union_all(now, then).subquery()
     return select(both.c.id, both.c.target_id, both.c.live_from)
 
@@ -97,13 +114,17 @@ def _labels_at(as_of: int) -> Subquery:
     kept = case((_ENDED.c.ended_by == "superseded", _ENDED.c.target_id))
     ended = select(_ENDED.c.mapping_id, kept, _ENDED.c.live_from).where(
         _ENDED.c.live_to == last,
+        _by_person(_ENDED.c.mapping_id, _ENDED.c.live_from),
         _ENDED.c.mapping_id.not_in(select(live.subquery().c.id)),
     )
     return union_all(live, ended).subquery()
 
 
-def live_texts(session: Session, as_of: int, *, extra: Sequence[str] = ()) -> pd.DataFrame:
-    """Return one line per text that was live at `as_of`.
+def live_texts(
+    session: Session, as_of: int, *, extra: Sequence[str] = (), automatic: bool = False
+) -> pd.DataFrame:
+    """Return one line per text that was live at `as_of`; those that a policy approved teach
+    nothing, and are there only if `automatic`.
 
     Columns: mapping_id, text, normalized, key, target (null if the catalogue has no such entry:
     the training gate must see it), active (whether the target can still be chosen), rows
@@ -111,7 +132,7 @@ def live_texts(session: Session, as_of: int, *, extra: Sequence[str] = ()) -> pd
     the newest labelled submission. The text seen last comes last, so that whoever learns in this
     order ends with the newest label.
     """
-    live = _live_at(as_of).subquery()
+    live = _live_at(as_of, automatic=automatic).subquery()
     rows = (
         select(_S.mapping_id, func.count().label("rows"), func.max(_S.id).label("last_submission"))
         .where(_S.received_offset <= as_of)
@@ -206,7 +227,7 @@ def live_changes(session: Session, after: int) -> list[LiveChange]:
     begun = (
         select(_M.text, _M.normalized, targets.c.key, _M.live_from.label("at"))
         .join(targets, targets.c.id == _M.target_id)
-        .where(_LIVE, _M.live_from > after)
+        .where(_APPROVED, _M.live_from > after)
     )
     again = mappings.alias("again")
     known_again = exists().where(
@@ -223,7 +244,7 @@ def live_changes(session: Session, after: int) -> list[LiveChange]:
 
 def learned_since(session: Session, as_of: int) -> Learned:
     """Return what a training would add to one that ended at `as_of`."""
-    query = select(func.count(), func.max(_M.live_from)).where(_LIVE, _M.live_from > as_of)
+    query = select(func.count(), func.max(_M.live_from)).where(_APPROVED, _M.live_from > as_of)
     number, newest = session.execute(query).one()
     return Learned(number, newest or as_of)
 

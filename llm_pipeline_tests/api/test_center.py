@@ -299,3 +299,24 @@ def test_pages_of_targets_follow_each_other_by_key(client: httpx.Client) -> None
 )
 def test_refuses_targets_that_are_incomplete(client: httpx.Client, body: object) -> None:
     assert client.post(TARGETS, json=body).status_code == 422
+
+
+def test_a_decision_lists_what_is_like_it_with_a_plan_that_does_the_same(
+    client: httpx.Client,
+) -> None:
+    texts = ("BLUE BOTTLE 1 SF", "BLUE BOTTLE 22 SF", "BLUE BOTTLE 22 SF", "BLUE BOTTLES SF", "GM")
+    sent = [client.post(MAPPINGS, json={"text": text}).json() for text in texts]
+    body = {"action": "correct", "target": "BLUE", "version": sent[0]["version"]}
+    done = client.post(f"{MAPPINGS}/{sent[0]['id']}/decision", json=body).json()
+    like_it = done["like_it"]
+    preview = client.post("/api/llm-center/plans", json=like_it["plan"])
+    assert (like_it["mappings"], like_it["rows"]) == (2, 3)
+    assert [(one["text"], one["same_key"]) for one in like_it["first"]] == [
+        ("BLUE BOTTLE 22 SF", True),
+        ("BLUE BOTTLES SF", False),
+    ]
+    assert (preview.status_code, preview.json()["count"]) == (201, 2)
+    assert preview.json()["target"] == "BLUE"
+    lonely = {"action": "reject", "version": sent[4]["version"]}
+    alone = client.post(f"{MAPPINGS}/{sent[4]['id']}/decision", json=lonely).json()
+    assert (alone["status"], alone["like_it"]) == ("rejected", None)

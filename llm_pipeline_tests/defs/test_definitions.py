@@ -1,34 +1,37 @@
 """The pipeline as Dagster runs it: real materialisations over a temporary installation."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from dagster import (
     AssetKey,
     DagsterInstance,
     Definitions,
-    ExecuteInProcessResult,
     RunRequest,
     SkipReason,
-    build_sensor_context,
 )
+from sqlalchemy import bindparam, text
 
-from llm_pipeline.definitions import build_definitions
 from llm_pipeline.defs.resources import Pipeline
-from llm_pipeline.defs.sensors import enough_decisions, new_submissions
+from llm_pipeline.defs.sensors import new_submissions, wanted_learning
 from llm_pipeline.domain.records import Action
+from llm_pipeline.domain.triggers import QUIET, Trigger
 from llm_pipeline.gates import SUITES
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import alerts, catalogue, log, mappings, models, quality
+from llm_pipeline.steps.want_learning import ask
+from llm_pipeline.store import alerts, catalogue, log, mappings, models, quality, wishes
+from llm_pipeline.store.columns import UTCDateTime
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import ingest_rows, labelled, load_catalogue, submission
+from llm_pipeline_tests.defs.running import metadata, run, tick
+from llm_pipeline_tests.factories import ingest_rows, submission
 
 SPEC_ASSETS = {
     "submissions",
     "recognized_submissions",
+    "automatic_approvals",
+    "approval_policy",
+    "challenger_shadow",
     "approved_mappings",
     "training_set",
     "trained_model",
@@ -37,46 +40,9 @@ SPEC_ASSETS = {
     "quality_report",
     "performance_report",
     "insights",
+    "drift",
     "label_errors",
 }
-
-
-@pytest.fixture
-def pipeline(parts: Parts) -> Pipeline:
-    return Pipeline(home=str(parts.settings.home), learn_after=3)
-
-
-@pytest.fixture
-def definitions(pipeline: Pipeline) -> Definitions:
-    return build_definitions({"pipeline": pipeline})
-
-
-@pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    with DagsterInstance.ephemeral() as made:
-        yield made
-
-
-@pytest.fixture
-def filled(parts: Parts, clock: Clock, tmp_path: Path) -> Parts:
-    """An installation with a catalogue and 60 approved texts."""
-    load_catalogue(parts.database, clock)
-    ingest_rows(parts.database, clock, tmp_path, labelled(), approved=True)
-    return parts
-
-
-def run(
-    definitions: Definitions, instance: DagsterInstance, job: str, *assets: str
-) -> ExecuteInProcessResult:
-    selected = [AssetKey(name) for name in assets] or None
-    return definitions.resolve_job_def(job).execute_in_process(
-        instance=instance, raise_on_error=False, asset_selection=selected
-    )
-
-
-def metadata(result: ExecuteInProcessResult, asset: str) -> dict[str, object]:
-    (found,) = result.asset_materializations_for_node(asset)
-    return {name: value.value for name, value in found.metadata.items()}
 
 
 def test_every_asset_of_the_specification_is_there(definitions: Definitions) -> None:
@@ -144,6 +110,13 @@ def test_an_equal_challenger_does_not_replace_the_champion(
     assert result.success
     assert checked["challenger_beats_champion"] is False
     assert metadata(result, "champion_model")["champion"] == "1"
+    with filled.read() as session:
+        (refused,) = log.read_since(session, 0, names=["model:refused"])
+    newest, *_ = filled.registry.versions()
+    assert newest.tags["decision"] == "refused"
+    assert newest.tags["decision_reason"] == refused.payload["reason"]
+    assert newest.metrics["versus_only_champion"] == 0.0
+    assert refused.payload["comparison"]["versus_p_of_loss"] == 1.0
 
 
 def test_a_failing_gate_holds_what_is_downstream_in_this_run_and_in_later_ones(
@@ -219,16 +192,6 @@ def test_a_label_audit_lists_labels_for_review(
     assert isinstance(shown["doubted"], int)
 
 
-def _tick(
-    sensor: object, instance: DagsterInstance, pipeline: Pipeline, definitions: Definitions
-) -> object:
-    context = build_sensor_context(
-        instance=instance, resources={"pipeline": pipeline}, definitions=definitions
-    )
-    with context:
-        return sensor(context)  # type: ignore[operator]
-
-
 def test_new_submissions_start_recognition_once_per_offset(
     definitions: Definitions,
     instance: DagsterInstance,
@@ -236,19 +199,19 @@ def test_new_submissions_start_recognition_once_per_offset(
     pipeline: Pipeline,
     clock: Clock,
 ) -> None:
-    assert isinstance(_tick(new_submissions, instance, pipeline, definitions), SkipReason)
+    assert isinstance(tick(new_submissions, instance, pipeline, definitions), SkipReason)
     with filled.begin() as session:
         submit(session, submission("LYFT RIDE 12"), "tests", clock())
 
-    asked = _tick(new_submissions, instance, pipeline, definitions)
-    again = _tick(new_submissions, instance, pipeline, definitions)
+    asked = tick(new_submissions, instance, pipeline, definitions)
+    again = tick(new_submissions, instance, pipeline, definitions)
 
     assert isinstance(asked, RunRequest)
     assert isinstance(again, RunRequest)
     assert asked.run_key == again.run_key
 
 
-def test_enough_decisions_start_learning_once_per_state_of_the_data(
+def test_enough_decisions_start_learning_once(
     definitions: Definitions,
     instance: DagsterInstance,
     filled: Parts,
@@ -258,20 +221,35 @@ def test_enough_decisions_start_learning_once_per_state_of_the_data(
     run(definitions, instance, "learning")
     asked = []
     for number in range(3):
-        asked.append(_tick(enough_decisions, instance, pipeline, definitions))
+        asked.append(tick(wanted_learning, instance, pipeline, definitions))
         with filled.begin() as session:
             waiting = submit(session, submission(f"LYFT RIDE {number}"), "tests", clock())
             verdict = Verdict(Action.APPROVE, waiting.version, "tests", target="UBER")
             decide(session, waiting.id, verdict, clock())
-    last = _tick(enough_decisions, instance, pipeline, definitions)
+    asked.append(tick(wanted_learning, instance, pipeline, definitions))
+    with filled.begin() as session:
+        (wish,) = wishes.waiting(session)
+        early = text("UPDATE wanted_trainings SET wanted_at = :at").bindparams(
+            bindparam("at", wish.wanted_at - QUIET, UTCDateTime)
+        )
+        session.execute(early)
+    first, again = (tick(wanted_learning, instance, pipeline, definitions) for _ in range(2))
 
     assert all(isinstance(answer, SkipReason) for answer in asked)
-    assert isinstance(last, RunRequest)
-    assert last.run_key == f"learning-{_newest_live(filled)}"
+    assert isinstance(first, RunRequest)
+    assert isinstance(again, RunRequest)
+    assert first.run_key == again.run_key == f"learning-{wish.id}"
+    assert first.tags["llm_pipeline/reason"].startswith("3 texts approved up to offset")
 
 
-def _newest_live(parts: Parts) -> int:
-    with parts.read() as session:
-        found = mappings.page(session, mappings.Filter(), None, 1).items[0]
-    assert found.live_from is not None
-    return found.live_from
+def test_a_run_answers_what_was_wanted_and_says_what_came_of_it(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts, clock: Clock
+) -> None:
+    with filled.begin() as session:
+        ask(session, "a new month", "ann", clock())
+    result = run(definitions, instance, "learning")
+    with filled.read() as session:
+        (wish,) = wishes.history(session)
+    assert wish.run_id == result.run_id
+    assert (wish.outcome, wish.kind) == ("promoted", Trigger.PERSON)
+    assert "a new month" in str(metadata(result, "training_set")["wanted"])

@@ -1,7 +1,7 @@
 """The small pure rules: roles, events, promotion, forecasts."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -10,7 +10,7 @@ from llm_pipeline.domain.event import Event
 from llm_pipeline.domain.events import EVENTS
 from llm_pipeline.domain.forecast import forecast_week
 from llm_pipeline.domain.learning_events import ModelPromoted
-from llm_pipeline.domain.policy import PairedAnswers, beats, mcnemar_loss
+from llm_pipeline.domain.policy import OfTarget, PairedAnswers, beats, mcnemar_loss
 from llm_pipeline.domain.records import Role, Scores
 from llm_pipeline.errors import InvalidInput, UnknownTarget
 
@@ -87,6 +87,42 @@ def test_a_challenger_must_be_better_on_the_same_rows(
 ) -> None:
     verdict = beats(challenger, _scores(0.90), PairedAnswers(*pairs))
     assert (verdict.promote, because in verdict.reason) == (promote, True)
+
+
+BETTER = (_scores(0.92), _scores(0.90), PairedAnswers(30, 10))
+
+
+@pytest.mark.parametrize(
+    ("recent", "targets", "because"),
+    [
+        (PairedAnswers(1, 9), (), "worse on the newest texts (9 only the champion had right"),
+        (PairedAnswers(0, 0), (OfTarget("GS", PairedAnswers(0, 7)),), "worse on GS (7 only"),
+        (PairedAnswers(3, 4), (OfTarget("GS", PairedAnswers(1, 2)),), ""),
+    ],
+)
+def test_a_better_challenger_may_not_break_a_floor(
+    recent: PairedAnswers, targets: tuple[OfTarget, ...], because: str
+) -> None:
+    verdict = beats(*BETTER, recent, targets)
+    assert verdict.promote is not bool(because)
+    assert because in verdict.reason
+    assert verdict.comparison["versus_only_challenger"] == 30.0
+    assert verdict.comparison["versus_recent_only_champion"] == recent.only_champion
+
+
+def test_a_loss_on_one_of_many_targets_must_be_clearer() -> None:
+    five = OfTarget("GS", PairedAnswers(0, 5))
+    others = tuple(OfTarget(str(n), PairedAnswers(1, 0)) for n in range(9))
+    assert not beats(*BETTER, targets=(five,)).promote
+    assert beats(*BETTER, targets=(five, *others)).promote
+
+
+@pytest.mark.parametrize(("ece", "promote"), [(0.049, True), (0.06, False)])
+def test_probabilities_may_not_be_further_off(ece: float, promote: bool) -> None:
+    sure = replace(_scores(0.92), rows=500, ece=ece)
+    verdict = beats(sure, replace(_scores(0.90), ece=0.01), PairedAnswers(30, 10))
+    assert verdict.promote is promote
+    assert promote or "further off (ECE 0.060 v 0.010)" in verdict.reason
 
 
 def test_nothing_is_forecast_from_less_than_twelve_weeks() -> None:

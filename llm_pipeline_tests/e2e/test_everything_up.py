@@ -150,6 +150,29 @@ def test_enough_approvals_make_a_new_champion_without_a_restart(running: Running
     assert int(running.client.get("/api/llm/state").json()["ml"]["champion"]) > 1
 
 
+def test_a_person_asks_for_a_training_and_hears_what_came_of_it(running: Running) -> None:
+    client = running.client
+    idle = until(
+        lambda: all(one["ended_at"] for one in client.get("/api/learning/wanted").json()),
+        LEARN_SECONDS,
+    )
+    asked = client.post("/api/llm-center/trigger-learning", json={"reason": "a new month"})
+    again = client.post("/api/llm-center/trigger-learning")
+
+    def ended() -> Any:
+        (wish, *_) = client.get("/api/learning/wanted").json()
+        return wish if wish["outcome"] else None
+
+    wish = until(ended, LEARN_SECONDS)
+    assert idle
+    assert asked.status_code == 202
+    assert again.status_code == 409
+    assert asked.json()["run_id"] == wish["run_id"]
+    assert (wish["kind"], wish["reason"]) == ("person", "a new month")
+    assert wish["outcome"] in ("promoted", "refused")
+    print(f"wanted {wish['wanted_at']}, started {wish['started_at']}, ended {wish['ended_at']}")  # noqa: T201
+
+
 def test_one_interrupt_ends_everything_and_frees_the_ports(running: Running) -> None:
     children = psutil.Process(running.process.pid).children(recursive=True)
     running.process.send_signal(signal.SIGINT)

@@ -4,7 +4,13 @@ from typing import Any, Literal
 
 from alembic import context
 
-from llm_pipeline.store import schema, schema_derived, schema_operations, schema_review
+from llm_pipeline.store import (
+    schema,
+    schema_automation,
+    schema_derived,
+    schema_operations,
+    schema_review,
+)
 from llm_pipeline.store.columns import UTCDateTime, metadata
 
 
@@ -16,7 +22,7 @@ def _without_our_types(kind: str, item: Any, _context: Any) -> str | Literal[Fal
 
 
 # Imported so that `metadata` knows every table.
-__all__ = ["schema", "schema_derived", "schema_operations", "schema_review"]
+__all__ = ["schema", "schema_automation", "schema_derived", "schema_operations", "schema_review"]
 
 context.configure(
     connection=context.config.attributes["connection"],

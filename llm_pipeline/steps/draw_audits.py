@@ -1,0 +1,22 @@
+"""Draw audits: every submission takes part in one lot, before anything is known of its answer."""
+
+import random
+from datetime import datetime, timedelta
+
+from llm_pipeline.domain.automation import SHARE
+from llm_pipeline.domain.automation_events import AuditsDrawn
+from llm_pipeline.store import log, lots, policies
+from llm_pipeline.store.engine import Session
+
+
+def draw_audits(
+    session: Session, actor: str, at: datetime, due: timedelta, dice: random.Random
+) -> int:
+    """Draw among what arrived since the last lot; return how many audits came of it."""
+    policy = policies.in_force(session)
+    how = lots.Draw(SHARE if policy is None else policy.share, due, dice)
+    lot = lots.draw(session, how, at)
+    if lot is None or not lot.drawn:
+        return 0
+    log.append(session, at, AuditsDrawn(actor, lot.id, lot.drawn, lot.share))
+    return lot.drawn

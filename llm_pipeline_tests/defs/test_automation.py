@@ -1,0 +1,75 @@
+"""Automatic approval as Dagster runs it: sensors ask, assets do."""
+
+from dagster import DagsterInstance, Definitions, RunRequest, SkipReason
+
+from llm_pipeline.defs.resources import Pipeline
+from llm_pipeline.defs.sensors import enough_audits, policy_changed
+from llm_pipeline.domain.automation import Cause
+from llm_pipeline.store import breaker
+from llm_pipeline.wiring import Parts
+from llm_pipeline_tests.automation_factories import answer_audits, arrive, proven, suggest, word
+from llm_pipeline_tests.conftest import Clock
+from llm_pipeline_tests.defs.running import metadata, run, tick
+
+
+def test_answered_audits_ask_for_a_policy_which_then_approves(
+    definitions: Definitions,
+    instance: DagsterInstance,
+    filled: Parts,
+    pipeline: Pipeline,
+    clock: Clock,
+) -> None:
+    database = filled.database
+    assert isinstance(tick(enough_audits, instance, pipeline, definitions), SkipReason)
+    ids = arrive(database, clock, [f"CAFE {word(n)}" for n in range(160)], share=1.0)
+    suggest(database, ids, "SBUX")
+    answer_audits(database, clock, lambda _text: "SBUX")
+
+    asked = tick(enough_audits, instance, pipeline, definitions)
+    fitted = run(definitions, instance, "policy")
+    approval = tick(policy_changed, instance, pipeline, definitions)
+    approved = run(definitions, instance, "approval")
+
+    assert isinstance(asked, RunRequest)
+    assert asked.tags["llm_pipeline/reason"] == "160 newly answered audits"
+    because = "160 audits, 0 errors, at most 1.8 % wrong with 95 % confidence"
+    assert metadata(fitted, "approval_policy")["because"] == because
+    assert isinstance(approval, RunRequest)
+    shown = metadata(approved, "automatic_approvals")
+    assert (shown["approved"], shown["policy"], shown["held"]) == (160, 1, "")
+    assert isinstance(tick(enough_audits, instance, pipeline, definitions), SkipReason)
+    assert isinstance(tick(policy_changed, instance, pipeline, definitions), SkipReason)
+
+
+def test_recognition_draws_audits_and_approves_behind_its_gate(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts, clock: Clock
+) -> None:
+    proven(filled.database, clock, probability=0.8)
+    arrive(filled.database, clock, ["UBER TRIP BOSTON 5550 CA"])
+    result = run(definitions, instance, "recognition")
+    assert result.success
+    shown = metadata(result, "automatic_approvals")
+    assert (shown["looked_at"], shown["approved"]) == (201, 1)
+
+
+def test_what_resumes_is_asked_for_again(
+    definitions: Definitions,
+    instance: DagsterInstance,
+    filled: Parts,
+    pipeline: Pipeline,
+    clock: Clock,
+) -> None:
+    proven(filled.database, clock)
+    before = tick(policy_changed, instance, pipeline, definitions)
+    with filled.begin() as session:
+        breaker.stop(session, Cause.PERSON, "", "a look first", "ann", clock())
+    stopped = tick(policy_changed, instance, pipeline, definitions)
+    with filled.begin() as session:
+        (stop,) = breaker.open_stops(session)
+        breaker.resume(session, stop, "looked", "ann", clock(), by_person=True)
+    after = tick(policy_changed, instance, pipeline, definitions)
+    assert isinstance(before, RunRequest)
+    assert isinstance(stopped, SkipReason)
+    assert "a look first" in str(stopped.skip_message)
+    assert isinstance(after, RunRequest)
+    assert before.run_key != after.run_key
