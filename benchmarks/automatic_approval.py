@@ -128,21 +128,22 @@ def play(
 
 def audits_until_stop(max_error: float, seed: int) -> tuple[int, int] | None:
     """Return after how many audited approvals of a source that turned, and how many periods, a
-    watch stopped everything; None if none did."""
+    watch stopped everything or a refit left the source out; None if neither happened."""
     dice, approver = Random(seed), Approver(Settings(max_error, seed=seed))  # noqa: S311
-    audited = 0
+    audited, tripped = 0, False
     for period in range(PERIODS):
         approver.begin(2 * ROWS)
         for stratum in ("exact", "names"):
             for _ in range(ROWS):
                 turned = period >= MIDDLE and stratum == "names"
                 wrong = int(dice.random() < (FAULT if turned else max_error / 4))
-                before = approver.tripped_now
                 fate = approver.arrive(stratum, 1 - max_error / 4, 1, wrong)
-                audited += turned and fate.accepted and fate.drawn and not before
+                if turned and fate.accepted and fate.drawn and not tripped:
+                    audited, tripped = audited + 1, approver.tripped_now
         before_stop = len(approver.tripped)
         approver.end(period)
-        if period >= MIDDLE and len(approver.tripped) > before_stop:
+        left_out = not approver.rule.accepts("names", 1 - max_error / 4)
+        if period >= MIDDLE and (left_out or len(approver.tripped) > before_stop):
             return audited, period - MIDDLE + 1
     return None
 

@@ -18,7 +18,7 @@ from llm_pipeline.domain.watch import Watch
 
 ALL = ""  # the watch over everything, beside one for each stratum
 ALARM = 0.05
-WATCHED = 6  # refits after which the watches begin anew
+WATCHED = 6  # watches at once, begun at the last refits: a good past must not hide a sudden fault
 HIGHEST = 0.5  # a watch finds out about errors above it only
 
 
@@ -54,7 +54,7 @@ class Approver:
     share: float = 0.0
     stopped_at: int | None = None
     tripped: list[tuple[int, str, int]] = field(default_factory=list)
-    _watches: dict[str, Watch] = field(default_factory=dict)
+    _watches: dict[str, list[Watch]] = field(default_factory=dict)
     _audits: list[tuple[int, Audited]] = field(default_factory=list)
     _new: list[Audited] = field(default_factory=list)
     _rows: list[int] = field(default_factory=list)
@@ -89,16 +89,16 @@ class Approver:
 
     @property
     def tripped_now(self) -> bool:
-        return any(watch.tripped for watch in self._watches.values())
+        return any(map(_tripped, self._watches.values()))
 
     def end(self, number: int) -> None:
         """Stop if a watch tripped in this period; make the rule for the next one."""
         self._audits += [(number, audit) for audit in self._new]
         self._new = []
         if self.tripped_now:
-            stratum, watch = next((s, w) for s, w in self._watches.items() if w.tripped)
-            self.tripped.append((number, stratum, watch.audits))
-            self.stopped_at = number
+            stratum, watches = next((s, w) for s, w in self._watches.items() if _tripped(w))
+            self.tripped.append((number, stratum, watches[0].audits))
+            self.stopped_at, self._watches = number, {}
         first = number + 1 - self.settings.window
         if self.stopped_at is not None:
             first = max(first, self.stopped_at + 1)
@@ -109,13 +109,16 @@ class Approver:
         self.rule = fit_rule(seen, wish.max_error, wish.confidence, before, wish.most)
         if self.rule.limit is not None:
             self.stopped_at = None
-        if self.stopped_at is not None or not self._watches or number % WATCHED == 0:
-            self._watches = self._anew(seen)
+        before_now = {} if self.stopped_at is not None else self._watches
+        self._watches = {
+            name: [*before_now.get(name, []), watch][-WATCHED:]
+            for name, watch in self._anew(seen).items()
+        }
 
     def _watch(self, stratum: str, wrong: bool) -> None:
         for name in (ALL, stratum):
             if name in self._watches:
-                self._watches[name] = self._watches[name].after([wrong])
+                self._watches[name] = [watch.after([wrong]) for watch in self._watches[name]]
 
     def _anew(self, seen: Sequence[Audited]) -> dict[str, Watch]:
         """Return a watch over all, and one for each stratum of the rule.
@@ -130,11 +133,15 @@ class Approver:
         for audit in accepted:
             parts.setdefault(audit.stratum, []).append(1 - audit.probability)
         allowed = self.settings.max_error / self.rule.unseen
-        alarm = ALARM / len(parts)
+        alarm = ALARM / (len(parts) * WATCHED)
         return {
             name: Watch(min(max(allowed, CAUTION * _mean(risks)), HIGHEST), alarm)
             for name, risks in parts.items()
         }
+
+
+def _tripped(watches: Sequence[Watch]) -> bool:
+    return any(watch.tripped for watch in watches)
 
 
 def _mean(values: Sequence[float]) -> float:
