@@ -14,7 +14,7 @@ from llm_pipeline.store.engine import Session
 from llm_pipeline.store.policies import Policy
 
 # Merchants change: older audits tell of another stream.
-WINDOW = timedelta(days=365)
+WINDOW = timedelta(days=730)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def wished(policy: Policy | None) -> Wish:
 
 
 def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: str) -> Policy:
-    """Put a version of the policy in force that the audits of the last 12 months prove.
+    """Put a version of the policy in force that the audits of the last 24 months prove.
 
     After the audits have stopped automatic approval only those drawn since then count, until
     somebody resumed it all the same; if they prove the bound anew, it goes on.

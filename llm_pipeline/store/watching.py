@@ -1,20 +1,28 @@
-"""The watch between two refits: audits of what policies approved, read after every one of them."""
+"""The watches between refits: audits of what policies approved, read after every one of them."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.approval import Audited
+from llm_pipeline.domain.approval import Audited, Rule
 from llm_pipeline.domain.automation import Cause
 from llm_pipeline.domain.watch import Watch
 from llm_pipeline.store import audits, breaker, policies
+from llm_pipeline.store.audits import Evidence
+from llm_pipeline.store.policies import Policy
+
+ALARM = 0.05  # the probability of a false stop, of all watches together
+WATCHED = 6  # watches begun at the last refits: a good past must not hide a sudden fault
+HIGHEST = 0.5  # a watch finds out about errors above it only
 
 
 def watch(session: Session, at: datetime) -> tuple[Watch, int | None] | None:
-    """Return the watch over automatic approvals, with the policy that approved the one audited
-    last; None before the first policy.
+    """Return the watch over automatic approvals that is nearest to an alarm, with the policy that
+    approved the one audited last; None before the first policy.
 
-    It begins anew when the user wants another bound, and when automatic approval went on after
+    At each of the last refits a watch began over all of them and one over each evidence group.
+    They begin anew when the user wants another bound, and when automatic approval went on after
     the audits had stopped it.
     """
     policy = policies.in_force(session)
@@ -30,8 +38,37 @@ def watch(session: Session, at: datetime) -> tuple[Watch, int | None] | None:
         if one.policy_id is not None
         and Audited(one.stratum, one.score, one.rows, one.wrong, one.inclusion, one.lot).counts
     ]
-    watched = Watch(policy.max_error).after(one.wrong for one in seen)
-    return watched, seen[-1].policy_id if seen else None
+    begun = [made for made in policies.page(session, None, WATCHED) if made.created_at >= since]
+    levels = list(_levels(begun or [policy], since))
+    watches = [
+        Watch(level, ALARM / len(levels)).after(one.wrong for one in _watched(seen, begin, stratum))
+        for begin, stratum, level in levels
+    ]
+    nearest = max(watches, key=lambda found: (found.evidence, found.audits))
+    return nearest, seen[-1].policy_id if seen else None
+
+
+def _levels(
+    begun: Sequence[Policy], since: datetime
+) -> Iterator[tuple[datetime, str | None, float]]:
+    """Yield when each watch began, its evidence group or None for all, and the error it allows.
+
+    Of groups that nobody looked at more than `max_error` may be wrong: the rest of what is approved
+    was looked at. An evidence group may be wrong as often as its own audits allow for.
+    """
+    for made in begun:
+        rule = Rule.from_json(made.rule)
+        allowed = min(made.max_error / rule.unseen, HIGHEST)
+        begin = max(made.created_at, since)
+        yield begin, None, allowed
+        for part in rule.accepted:
+            yield begin, part.stratum, min(max(allowed, part.bound), HIGHEST)
+
+
+def _watched(seen: Sequence[Evidence], begin: datetime, stratum: str | None) -> Iterator[Evidence]:
+    for one in seen:
+        if one.sampled_at >= begin and stratum in (None, one.stratum):
+            yield one
 
 
 def look(session: Session, actor: str, at: datetime) -> None:

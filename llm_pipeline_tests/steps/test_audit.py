@@ -203,6 +203,21 @@ def test_audits_that_say_the_bound_is_broken_stop_automatic_approval(
     assert status(store, late)[0] == "pending"
 
 
+def test_a_good_past_does_not_hide_a_sudden_fault(store: Database, clock: Clock) -> None:
+    proven(store, clock)
+    ids = arrive(store, clock, [f"FINE {word(n)}" for n in range(300)], share=1.0)
+    suggest(store, ids, "SBUX")
+    assert approve_waiting(store, "tests", clock).approved >= 300
+    answer_audits(store, clock, lambda _text: "SBUX")
+    with store.begin() as session:
+        fit_policy(session, Wish(), "tests", clock(), "tests")
+    _wrong_batch(store, clock, 4)
+    answer_audits(store, clock, lambda _text: "GS")
+    with store.read() as session:
+        (stop,) = breaker.open_stops(session)
+    assert "2 of 2 audited automatic approvals are wrong" in stop.reason
+
+
 def _stopped_by_audits(store: Database, clock: Clock) -> None:
     proven(store, clock)
     _wrong_batch(store, clock, 10)
