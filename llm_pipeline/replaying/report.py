@@ -66,7 +66,7 @@ def decisions(tables: Mapping[str, pd.DataFrame]) -> "Figure":
     for colour, (policy, table) in zip(COLOURS, tables.items(), strict=False):
         sums = table[["decisions", "rows"]].rolling(3, min_periods=1).sum()
         per_thousand = 1000 * sums["decisions"] / sums["rows"]
-        axes.plot(table["period"], per_thousand, color=colour, linewidth=1.4, label=policy)
+        axes.plot(table.index, per_thousand, color=colour, linewidth=1.4, label=policy)
     axes.set_yscale("symlog", linthresh=10)
     _frame(axes, tables, "decisions per 1,000 rows (log)")
     return figure
@@ -78,9 +78,7 @@ def error(tables: Mapping[str, pd.DataFrame]) -> "Figure":
     for colour, (policy, table) in zip(COLOURS, tables.items(), strict=False):
         if table["automatic"].sum():
             share = 100 * yearly(table, "wrong")
-            axes.plot(
-                table["period"][share.index], share, color=colour, linewidth=1.4, label=policy
-            )
+            axes.plot(share.index, share, color=colour, linewidth=1.4, label=policy)
     axes.set_ylim(bottom=0)
     _frame(axes, tables, f"% wrong as approved, {YEAR} periods")
     return figure
@@ -88,7 +86,7 @@ def error(tables: Mapping[str, pd.DataFrame]) -> "Figure":
 
 def _frame(axes: "Axes", tables: Mapping[str, pd.DataFrame], label: str) -> None:
     names = next(iter(tables.values()))["period"].tolist()
-    some = names[:: max(1, len(names) // YEAR)]
-    axes.set_xticks(some, some, rotation=60)
+    some = range(0, len(names), max(1, len(names) // YEAR))
+    axes.set_xticks(some, [names[place] for place in some], rotation=60)
     axes.set_ylabel(label)
     axes.legend(frameon=False, fontsize=8, ncols=2)
