@@ -53,6 +53,13 @@ def challenger(session: Session) -> StoredModel | None:
     return _with_status(session, "challenger")
 
 
+def former(session: Session) -> StoredModel | None:
+    """Return the model that was champion before the present one, if any."""
+    query = select(models).where(models.c.status == "former", models.c.promoted_at.is_not(None))
+    row = session.execute(query.order_by(models.c.promoted_at.desc()).limit(1)).first()
+    return None if row is None else StoredModel(*row)
+
+
 def _with_status(session: Session, status: str) -> StoredModel | None:
     row = session.execute(select(models).where(models.c.status == status)).first()
     return None if row is None else StoredModel(*row)
