@@ -3,13 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from fastapi.responses import RedirectResponse
 
 from llm_pipeline.api.auth import Admin, Caller, Viewer
 from llm_pipeline.api.deps import Given, Services, Word
 from llm_pipeline.api.ml import ModelOut
 from llm_pipeline.api.paging import Page
 from llm_pipeline.api.schemas import Incoming
-from llm_pipeline.errors import Conflict
+from llm_pipeline.errors import Conflict, NotFound
 from llm_pipeline.steps.promote import promote
 from llm_pipeline.store import models
 from llm_pipeline.wiring import now
@@ -44,6 +45,16 @@ def get_model(services: Given, _caller: Viewer, version: Version) -> ModelDetail
     with services.parts.read() as session:
         found = ModelOut.of(models.get(session, version))
     return ModelDetail(**found.model_dump(), run_url=services.parts.registry.run_url(found.run_id))
+
+
+@router.get("/models/{version}/run", status_code=307, summary="To the model's run in MLflow")
+def get_run(services: Given, _caller: Viewer, version: Version) -> RedirectResponse:
+    with services.parts.read() as session:
+        found = models.get(session, version)
+    url = services.parts.registry.run_url(found.run_id)
+    if url is None:
+        raise NotFound("MLflow has no pages here: its tracking store is no server")
+    return RedirectResponse(url)
 
 
 @router.post("/models/{version}/promote", summary="Let a version answer, whatever was compared")

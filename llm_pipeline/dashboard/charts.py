@@ -120,7 +120,7 @@ def curve(
     points: Sequence[tuple[float, float]], told: str, x_name: str, y_name: str, *, diagonal: bool
 ) -> Markup:
     """Draw shares in 0..1 against shares in 0..1; a diagonal where both should be equal."""
-    width = 320
+    width = WIDTH
     across = [(LEFT + (width - LEFT - 10) * x, _y(y, 1.0), x, y) for x, y in points]
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y, _, _ in across)
     marks = [_grid(1.0, share=True, width=width)]

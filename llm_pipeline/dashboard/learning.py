@@ -12,7 +12,6 @@ from llm_pipeline.dashboard.pulse import Beat, Pulse
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
-from llm_pipeline.errors import PipelineError
 from llm_pipeline.store import activity, models, quality
 from llm_pipeline.store.engine import Session
 
@@ -86,7 +85,6 @@ def _rendered(
         status=status,
         history=history,
         oldest_first=list(reversed(history)),
-        runs={one.version: _run_url(services, one.run_id) for one in history[:1]},
         mlflow=services.parts.settings.mlflow_url,
         scores=SCORES,
         evaluation=evaluation,
@@ -97,13 +95,6 @@ def _rendered(
         asked=asked,
         may=may,
     )
-
-
-def _run_url(services: Services, run_id: str) -> str | None:
-    try:
-        return services.parts.registry.run_url(run_id)
-    except PipelineError:
-        return None
 
 
 async def build(sheet: Sheet, pulse: Pulse) -> None:

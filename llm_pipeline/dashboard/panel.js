@@ -7,6 +7,7 @@ const DAY = { day: "numeric", month: "short" };
 const SHAPES = {
   clock: new Intl.DateTimeFormat("en", CLOCK),
   day: new Intl.DateTimeFormat("en", { ...DAY, year: "numeric" }),
+  short: new Intl.DateTimeFormat("en", { ...DAY, ...SHORT }),
   full: new Intl.DateTimeFormat("en", { ...DAY, year: "numeric", ...SHORT, timeZoneName: "short" }),
 };
 const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto" });

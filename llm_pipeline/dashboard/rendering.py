@@ -22,9 +22,9 @@ def percent(value: float | None, digits: int = 1) -> str:
     """Return a share as percents.
 
     >>> percent(0.98765), percent(None)
-    ('98.8 %', '–')
+    ('98.8\\xa0%', '–')
     """
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
+    return "–" if value is None else f"{value * 100:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
