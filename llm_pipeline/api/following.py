@@ -62,7 +62,7 @@ async def follow(
     live, offset, checked = services.live, after, time.monotonic()
     while not live.stopping:
         moved = live.moved()
-        found = await run_in_threadpool(_read, services, offset, names)
+        found = await _shared(services, moved, offset, names)
         yield found
         offset = found.offset
         if not found.events:
@@ -72,6 +72,23 @@ async def follow(
             if not await run_in_threadpool(may_go_on):
                 return
             checked = time.monotonic()
+
+
+async def _shared(
+    services: Services, moved: asyncio.Event, after: int, names: tuple[str, ...]
+) -> Followed:
+    """Read once for all streams that a move of the log woke at the same place.
+
+    A read that began before the last move is not shared: it may not have seen it.
+    """
+    reads = services.live.reads
+    key = (moved, after, names)
+    task = reads.get(key)
+    if task is None:
+        task = asyncio.create_task(run_in_threadpool(_read, services, after, names))
+        reads[key] = task
+        task.add_done_callback(lambda _: reads.pop(key, None))
+    return await asyncio.shield(task)
 
 
 def _latest(services: Services) -> int:

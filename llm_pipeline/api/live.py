@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from typing import Any
 
 from llm_pipeline.errors import PipelineError
 from llm_pipeline.steps.recognize import Serving
@@ -26,6 +27,7 @@ class Live:
         self._parts = parts
         self.serving: Serving = parts.serving()
         self.stopping = False
+        self.reads: dict[object, asyncio.Task[Any]] = {}  # of streams, while they run
         self._stop = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self._moved = asyncio.Event()
