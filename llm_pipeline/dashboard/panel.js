@@ -103,7 +103,10 @@ export default {
       document.getElementById("boot")?.remove();
       for (const dialog of this.$el.querySelectorAll("dialog[data-shown]")) {
         if (!dialog.open) dialog.showModal();
-        dialog.oncancel = (event) => {
+        // A search field with words in it would take the first Escape for itself.
+        dialog.oncancel = (event) => event.preventDefault();
+        dialog.onkeydown = (event) => {
+          if (event.key !== "Escape") return;
           event.preventDefault();
           this.act(dialog, "close");
         };
@@ -111,7 +114,7 @@ export default {
       const first = this.$el.querySelector("[data-focus]:not([data-had])");
       if (first) {
         first.dataset.had = "";
-        first.focus();
+        first.focus({ preventScroll: true });
       }
     },
     act(at, what, more) {
