@@ -75,3 +75,16 @@ def spent_link() -> Page:
         message="A link works once, and not for ever: this one was used, has expired, or is not "
         "complete. Make a new one in the terminal where llm-pipeline runs:",
     )
+
+
+def trouble(message: str) -> Page:
+    """Return what stands in the place of a page that cannot be built."""
+    return page(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<title>It did not work · llm_pipeline</title><style>:root { color-scheme: light dark } "
+        "body { font: 16px/1.55 system-ui, sans-serif; max-width: 34rem; margin: 20vh auto; "
+        "padding: 0 24px; overflow-wrap: anywhere }</style></head><body>"
+        f"<h1>This page cannot be shown</h1><p>{escape(message)}</p>"
+        '<p><a href="/">Go to the overview</a>, or load the page again.</p></body></html>'
+    )

@@ -13,12 +13,16 @@ WIDEST_BAR = 44.0
 
 
 def bars(
-    labels: Sequence[str], stacks: Sequence[tuple[str, str, Sequence[float]]], told: str
+    labels: Sequence[str],
+    stacks: Sequence[tuple[str, str, Sequence[float]]],
+    told: str,
+    *,
+    width: int = WIDTH,
 ) -> Markup:
     """Draw bars, one for each label, stacked out of (name, CSS class, values)."""
     tops = [sum(values[at] for _, _, values in stacks) for at in range(len(labels))]
     most = _round_up(max(tops, default=0))
-    step = (WIDTH - LEFT) / max(1, len(labels))
+    step = (width - LEFT) / max(1, len(labels))
     wide = min(max(1.0, step * 0.72), WIDEST_BAR)
     marks = []
     for at, label in enumerate(labels):
@@ -43,7 +47,9 @@ def bars(
                     name,
                 )
             )
-    return _drawing(Markup("").join([_grid(most), *marks, _names(labels, step)]), told)
+    return _drawing(
+        Markup("").join([_grid(most, width=width), *marks, _names(labels, step)]), told, width
+    )
 
 
 def line(

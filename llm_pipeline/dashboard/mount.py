@@ -5,6 +5,7 @@ NiceGUI answers for its own paths only; every other path is the API's, with its 
 
 import base64
 import hashlib
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -38,6 +39,10 @@ from llm_pipeline.dashboard import (
 )
 from llm_pipeline.dashboard.pulse import Pulse
 from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.errors import PipelineError
+from llm_pipeline.store.state import DatabaseError
+
+logger = logging.getLogger(__name__)
 
 Build = Callable[[Sheet, Pulse], Awaitable[None]]
 
@@ -101,15 +106,24 @@ def _add(api: FastAPI, pulse: Pulse, path: str, title: str, build: Build) -> Non
         secret = request.cookies.get(auth.COOKIE, "")
         caller = await run_in_threadpool(auth.identify, services, None, secret)
         if caller is None:
-            notice = notices.signin()
-            policy = {"Content-Security-Policy": notice.policy}
-            return HTMLResponse(notice.html, HTTPStatus.UNAUTHORIZED, policy)
+            return _notice(notices.signin(), HTTPStatus.UNAUTHORIZED)
         sheet = Sheet(services, caller, secret, path, request.query_params)
         ui.add_head_html(_HEAD)
-        await sheet.open(pulse)
-        await build(sheet, pulse)
+        try:
+            await sheet.open(pulse)
+            await build(sheet, pulse)
+        except PipelineError as error:
+            return _notice(notices.trouble(str(error)), HTTPStatus.UNPROCESSABLE_ENTITY)
+        except DatabaseError as error:
+            logger.warning("the page %s cannot be built: %s", path, error)
+            told = "The database does not answer. Nothing is lost; try again in a moment."
+            return _notice(notices.trouble(told), HTTPStatus.SERVICE_UNAVAILABLE)
         sheet.close()
         return None
+
+
+def _notice(notice: notices.Page, status: HTTPStatus) -> HTMLResponse:
+    return HTMLResponse(notice.html, status, {"Content-Security-Policy": notice.policy})
 
 
 class _Either:
