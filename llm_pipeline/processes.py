@@ -64,7 +64,7 @@ def commands(settings: Settings) -> dict[str, str]:
         "do sleep 0.2; done; exec"
     )
     found = {
-        "api": f"exec {python} -m llm_pipeline.api",
+        "api": f"exec {python} -m llm_pipeline.dashboard",
         "code": f"exec {python} -m dagster api grpc -m llm_pipeline.definitions "
         f"-h {LOCAL} -p {port} --log-level warning",
         "dagster": f"{when_code_answers} {python} -m dagster_webserver -h {LOCAL} "

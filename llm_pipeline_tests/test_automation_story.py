@@ -226,7 +226,7 @@ def _a_challenger_is_refused(world: World) -> None:
     """What the audits taught may make a better model; the same once more does not."""
     world.job("learning", "champion_model")
     shown = world.job("learning", "champion_model")
-    (newest, *_) = world.client.get("/api/ml/models").json()
+    (newest, *_) = world.client.get("/api/ml/models").json()["items"]
     print(f"model {newest['version']} {newest['status']}: {newest['reason']}")  # noqa: T201
     assert shown["promoted"] is False
     assert newest["status"] == "refused"
@@ -238,7 +238,7 @@ def _a_model_is_rolled_back(world: World) -> None:
         body = {"texts": ["UBER TRIP BOSTON CA"]}
         return str(world.client.post("/api/ml/recognize", json=body).json()["model_version"])
 
-    before, (newest, *_) = answering(), world.client.get("/api/ml/models").json()
+    before, (newest, *_) = answering(), world.client.get("/api/ml/models").json()["items"]
     trial = newest["version"]
     world.client.post(f"/api/ml/models/{trial}/promote", json={"reason": "a trial"})
     wait_for(lambda: answering() == trial)

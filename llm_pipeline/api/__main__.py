@@ -1,7 +1,8 @@
-"""`python -m llm_pipeline.api`: API and dashboard alone, as `llm-pipeline up` starts them."""
+"""`python -m llm_pipeline.api`: the API alone, without the dashboard."""
 
-from llm_pipeline.api.app import serve
+from llm_pipeline.api.app import create_app, serve
 from llm_pipeline.config import Settings
 
 if __name__ == "__main__":
-    serve(Settings())
+    settings = Settings()
+    serve(settings, create_app(settings))

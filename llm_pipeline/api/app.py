@@ -1,4 +1,4 @@
-"""The application: routes, errors, edge, and what runs beside them. `serve` runs it."""
+"""The application without its pages: routes, errors, edge, and what runs beside them."""
 
 import asyncio
 import shutil
@@ -17,6 +17,7 @@ from llm_pipeline.api import (
     auth,
     automation,
     center,
+    data,
     errors,
     export,
     health,
@@ -55,11 +56,12 @@ ROUTERS: tuple[APIRouter, ...] = (
     analytics.router,
     queue.router,
     ml.router,
+    models.router,
+    data.router,
     label_errors.router,
     automation.router,
     quality.router,
     learning.router,
-    models.router,
     state.router,
     stream.router,
 )
@@ -80,7 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, responses={"4XX": {"model": Problem}})
     app.include_router(health.router)
-    app.include_router(site.build(chosen))
+    app.include_router(site.build())
     _tell_roles(app)
     app.add_middleware(
         BodyLimit,
@@ -139,7 +141,7 @@ class Server(uvicorn.Server):
                 host,
                 port,
                 log_level="warning",
-                ws="none",
+                ws="websockets-sansio",
                 timeout_graceful_shutdown=GRACEFUL_SECONDS,
             )
         )
@@ -152,8 +154,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings) -> None:
-    """Run the API and the dashboard until a signal ends them."""
+def serve(settings: Settings, app: FastAPI) -> None:
+    """Run an application until a signal ends it."""
     # uvicorn has stopped cleanly by then; it raises a Ctrl-C again for whoever called it.
     with suppress(KeyboardInterrupt):
-        Server(create_app(settings), settings.host, settings.api_port).run()
+        Server(app, settings.host, settings.api_port).run()

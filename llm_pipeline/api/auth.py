@@ -3,12 +3,13 @@
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, WebSocket, WebSocketException
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from llm_pipeline.api.deps import Given, Services
 from llm_pipeline.api.parameters import refuse_unknown
@@ -53,7 +54,7 @@ def identify(services: Services, token: str | None, session_id: str | None) -> C
     return None if found is None else Caller(found.user, found.role, kind)
 
 
-def caller_of(services: Services, request: Request) -> Caller | None:
+def caller_of(services: Services, request: HTTPConnection) -> Caller | None:
     """Return who sends a request, as it stands now: a token may have ended since it began."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     bearer = token if scheme.lower() == "bearer" and token else None
@@ -86,15 +87,27 @@ class Guard:
         return caller
 
 
-def require(role: Role) -> Guard:
+def admit_socket(websocket: WebSocket) -> Caller:
+    """Let whoever may read open a WebSocket; a browser's, with its cookie, from our pages only."""
+    services: Services = websocket.app.state.services
+    caller = caller_of(services, websocket)
+    if caller is None:
+        raise WebSocketException(1008, "sign in, or send `Authorization: Bearer TOKEN`")
+    if caller.via == "session" and not _is_own(websocket):
+        raise WebSocketException(1008, "this request came from another site")
+    return caller
+
+
+def require(role: Role) -> Any:
     """Return the dependency for routes that need a role."""
-    return Guard(role)
+    return Depends(Guard(role))
 
 
-Viewer = Annotated[Caller, Depends(require(Role.VIEWER))]
-Submitter = Annotated[Caller, Depends(require(Role.SUBMITTER))]
-Reviewer = Annotated[Caller, Depends(require(Role.REVIEWER))]
-Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
+Viewer = Annotated[Caller, require(Role.VIEWER)]
+Submitter = Annotated[Caller, require(Role.SUBMITTER)]
+Reviewer = Annotated[Caller, require(Role.REVIEWER)]
+Admin = Annotated[Caller, require(Role.ADMIN)]
+ViewerSocket = Annotated[Caller, Depends(admit_socket)]
 
 
 def roles(app: FastAPI) -> dict[tuple[str, str], Role]:
@@ -115,11 +128,15 @@ def refuse_cross_site(request: Request) -> None:
     """Raise NotAllowed when another site makes the browser send its cookie along with a change."""
     if request.method in _SAFE_METHODS:
         return
+    if not _is_own(request):
+        raise NotAllowed("this request came from another site; use the dashboard, or a token")
+
+
+def _is_own(request: HTTPConnection) -> bool:
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     foreign = site not in (None, "same-origin", "none")
-    if foreign or (origin and urlsplit(origin).netloc != request.headers.get("host")):
-        raise NotAllowed("this request came from another site; use the dashboard, or a token")
+    return not foreign and not (origin and urlsplit(origin).netloc != request.headers.get("host"))
 
 
 def open_session(services: Services, code: str) -> str | None:

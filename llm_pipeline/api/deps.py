@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query
 from pydantic import AfterValidator, StringConstraints
+from starlette.requests import HTTPConnection
 
 from llm_pipeline.api.live import Live
 from llm_pipeline.api.plan_worker import PlanWorker
@@ -24,7 +25,7 @@ class Services:
     plans: PlanWorker
 
 
-def services(request: Request) -> Services:
+def services(request: HTTPConnection) -> Services:
     found: Services = request.app.state.services
     return found
 

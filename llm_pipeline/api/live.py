@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from typing import Any
 
 from llm_pipeline.errors import PipelineError
 from llm_pipeline.steps.recognize import Serving
@@ -26,13 +27,14 @@ class Live:
         self._parts = parts
         self.serving: Serving = parts.serving()
         self.stopping = False
+        self.reads: dict[object, asyncio.Task[Any]] = {}  # of streams, while they run
         self._stop = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._moved = asyncio.Event()
         self._thread = threading.Thread(target=self._follow, name="log follower", daemon=True)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._thread.start()
 
     def stop(self) -> None:
@@ -74,8 +76,8 @@ class Live:
                 self._stop.wait(RETRY_SECONDS)
 
     def _signal(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._pulse)
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._pulse)
 
     def _pulse(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()

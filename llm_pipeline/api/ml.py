@@ -6,13 +6,25 @@ from typing import Self
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from llm_pipeline.api.auth import Viewer
-from llm_pipeline.api.deps import Given
-from llm_pipeline.api.schemas import RecognitionOut, Recognitions, Texts
-from llm_pipeline.store import decisions, models, training
+from llm_pipeline.api.auth import Reviewer, Viewer
+from llm_pipeline.api.deps import Given, Text, Word
+from llm_pipeline.api.schemas import Incoming, MappingOut, RecognitionOut, Recognitions, Texts
+from llm_pipeline.domain.records import LIVE, Action, Source, Submission
+from llm_pipeline.steps.review import Verdict, decide
+from llm_pipeline.steps.submit import submit
+from llm_pipeline.store import decisions, mappings, models, training
 from llm_pipeline.store.models import StoredModel
+from llm_pipeline.wiring import now
 
 router = APIRouter(tags=["ML Dashboard"])
+
+
+class Lesson(Incoming):
+    """A text and the target it means."""
+
+    text: Text
+    target: Word
+    note: Word = ""
 
 
 class ModelOut(BaseModel):
@@ -63,6 +75,21 @@ def recognize(services: Given, _caller: Viewer, body: Texts) -> Recognitions:
         offset=offset,
         results=[RecognitionOut.of(answer, explain=body.explain) for answer in answers],
     )
+
+
+@router.post("/api/ml/learn", summary="Teach one text: it is live at once")
+def learn(services: Given, caller: Reviewer, body: Lesson) -> MappingOut:
+    source = Source.USER if caller.via == "session" else Source.API
+    said = Submission(body.text, body.target, body.note, source, caller.user)
+    at = now()
+    with services.parts.begin() as session:
+        stored = submit(session, said, caller.user, at)
+        if stored.target != body.target or stored.status not in LIVE:
+            verdict = Verdict(Action.CORRECT, stored.version, caller.user, body.target, "taught")
+            decide(session, stored.id, verdict, at)
+        taught = mappings.get(session, stored.id)
+    services.live.catch_up()
+    return MappingOut.of(taught)
 
 
 @router.get("/api/llm-center/get-model-status", summary="Champion, challenger, next training")

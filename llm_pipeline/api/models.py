@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi import Path as InPath
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, RedirectResponse
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -16,8 +16,10 @@ from llm_pipeline.api import intake
 from llm_pipeline.api.auth import Admin, Caller, Viewer
 from llm_pipeline.api.deps import Given, Limit, Services, Word
 from llm_pipeline.api.ml import ModelOut
+from llm_pipeline.api.paging import Page
 from llm_pipeline.api.schemas import Incoming
 from llm_pipeline.domain.records import Action, Status
+from llm_pipeline.errors import NotFound
 from llm_pipeline.model import parcel
 from llm_pipeline.steps.apply_plan import begin_apply
 from llm_pipeline.steps.import_model import import_model
@@ -33,6 +35,12 @@ IMPORT_PATH = "/api/ml/models/import"
 router = APIRouter(tags=["ML Dashboard"])
 
 Version = Annotated[str, InPath(pattern=r"^[0-9]{1,18}$", description="the version of a model")]
+
+
+class ModelDetail(ModelOut):
+    """A model, and the page of its run in MLflow where MLflow has pages."""
+
+    run_url: str | None
 
 
 class Promotion(Incoming):
@@ -59,15 +67,27 @@ class RolledBack(BaseModel):
 
 
 @router.get("/api/ml/models", summary="Models, newest first")
-def list_models(services: Given, _caller: Viewer, limit: Limit = 50) -> list[ModelOut]:
+def list_models(services: Given, _caller: Viewer, limit: Limit = 50) -> Page[ModelOut]:
     with services.parts.read() as session:
-        return [ModelOut.of(one) for one in models.history(session, limit)]
+        found = [ModelOut.of(one) for one in models.history(session, limit)]
+    return Page(items=found, next_cursor=None, total=len(found), total_is_exact=len(found) < limit)
 
 
 @router.get("/api/ml/models/{version}", summary="One model")
-def get_model(services: Given, _caller: Viewer, version: Version) -> ModelOut:
+def get_model(services: Given, _caller: Viewer, version: Version) -> ModelDetail:
     with services.parts.read() as session:
-        return ModelOut.of(models.get(session, version))
+        found = ModelOut.of(models.get(session, version))
+    return ModelDetail(**found.model_dump(), run_url=services.parts.registry.run_url(found.run_id))
+
+
+@router.get("/api/ml/models/{version}/run", status_code=307, summary="To the model's run in MLflow")
+def get_run(services: Given, _caller: Viewer, version: Version) -> RedirectResponse:
+    with services.parts.read() as session:
+        found = models.get(session, version)
+    url = services.parts.registry.run_url(found.run_id)
+    if url is None:
+        raise NotFound("MLflow has no pages here: its tracking store is no server")
+    return RedirectResponse(url)
 
 
 @router.post("/api/ml/models/{version}/promote", summary="Let a version answer")

@@ -1,4 +1,4 @@
-"""Pages for people: the dashboard, signing in and out, and what the API offers."""
+"""Pages for people beside the dashboard: signing in and out, and what the API offers."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -6,32 +6,22 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from llm_pipeline.api import auth
+from llm_pipeline.api import auth, notices, reference
 from llm_pipeline.api.deps import Given, Word
-from llm_pipeline.config import Settings
-from llm_pipeline.dashboard import pages, reference
 
 Session = Annotated[Word | None, Cookie(alias=auth.COOKIE)]
 
 
-def build(settings: Settings) -> APIRouter:
-    """Return the routes of the pages, with their links to Dagster and MLflow."""
+def build() -> APIRouter:
+    """Return the routes of the pages."""
     router = APIRouter(include_in_schema=False)
-    dashboard = pages.dashboard(settings.dagster_url, settings.mlflow_url)
-    signin = pages.signin()
-    welcome = pages.welcome()
-
-    @router.get("/", summary="The dashboard")
-    def home(services: Given, session_id: Session = None) -> HTMLResponse:
-        if auth.identify(services, None, session_id) is None:
-            return _html(signin, HTTPStatus.UNAUTHORIZED)
-        return _html(dashboard)
+    welcome = notices.welcome()
 
     @router.get("/signin", summary="Spend a one-time link")
     def sign_in(request: Request, services: Given, code: Word = "") -> Response:
         secret = auth.open_session(services, code)
         if secret is None:
-            return _html(pages.spent_link(), HTTPStatus.FORBIDDEN)
+            return _html(notices.spent_link(), HTTPStatus.FORBIDDEN)
         # A page, no redirect: a browser that comes from another site sends no strict cookie along
         # a redirect, but does so from a page of ours.
         answer = _html(welcome)
@@ -61,5 +51,5 @@ def build(settings: Settings) -> APIRouter:
     return router
 
 
-def _html(page: pages.Page, status: int = HTTPStatus.OK) -> HTMLResponse:
+def _html(page: notices.Page, status: int = HTTPStatus.OK) -> HTMLResponse:
     return HTMLResponse(page.html, status, {"Content-Security-Policy": page.policy})

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from llm_pipeline.api.auth import Viewer
-from llm_pipeline.api.deps import Given
+from llm_pipeline.api.deps import Given, Services
 from llm_pipeline.store import activity, alerts, catalogue, log, mappings, models, state, training
 from llm_pipeline.store.engine import Session
 
@@ -85,13 +85,18 @@ class StateOut(BaseModel):
 @router.get("/api/llm/state", summary="The shared state in one snapshot")
 def get_state(services: Given, _caller: Viewer) -> StateOut:
     with services.parts.read() as session:
-        return StateOut(
-            offset=log.latest(session),
-            center=_center(session),
-            ml=_ml(session, services),
-            data=DataState(gates=[GateOut.model_validate(g) for g in state.latest_gates(session)]),
-            alerts=[AlertOut.model_validate(alert) for alert in alerts.open_alerts(session)],
-        )
+        return state_of(session, services)
+
+
+def state_of(session: Session, services: Services) -> StateOut:
+    """Return the shared state as one transaction sees it."""
+    return StateOut(
+        offset=log.latest(session),
+        center=_center(session),
+        ml=_ml(session, services),
+        data=DataState(gates=[GateOut.model_validate(g) for g in state.latest_gates(session)]),
+        alerts=[AlertOut.model_validate(alert) for alert in alerts.open_alerts(session)],
+    )
 
 
 def _center(session: Session) -> CenterState:
@@ -104,7 +109,7 @@ def _center(session: Session) -> CenterState:
     )
 
 
-def _ml(session: Session, services: Given) -> MlState:
+def _ml(session: Session, services: Services) -> MlState:
     champion = models.champion(session)
     return MlState(
         champion=champion.version if champion else None,

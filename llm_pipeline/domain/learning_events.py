@@ -96,6 +96,15 @@ class AlertRaised(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AlertAcknowledged(Event):
+    """A person saw an alert; it stays open until what it speaks of is over."""
+
+    name: ClassVar[str] = "alert:acknowledged"
+    alert_id: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertResolved(Event):
     """What an alert spoke of is over."""
 

@@ -49,7 +49,7 @@ def reliability_of_parts(stream: pd.DataFrame) -> "Figure":
     edges = np.linspace(0, 1, BINS + 1)
     figure, (above, below) = canvases(6.4, 6.6, heights=[3, 1])
     above.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="perfect")
-    for size, (name, part) in zip((9, 6, 3), _parts(stream).items(), strict=False):
+    for size, (name, part) in zip((9, 6, 3), parts(stream).items(), strict=False):
         said, right, count = reliability(part)
         label = f"{name}: ECE {scored(part).ece:.3f}, {len(part):,}"
         above.plot(said, right, color=COLOURS[name], marker="o", markersize=size, label=label)
@@ -66,7 +66,7 @@ def risk_of_parts(stream: pd.DataFrame) -> "Figure":
     """Draw the share of wrong answers when only the most confident ones are given."""
     figure, axes = canvas(6.4, 4.4)
     highest = 0.0
-    for name, part in _parts(stream).items():
+    for name, part in parts(stream).items():
         covered, risk = risks(part)
         shown = np.unique(np.linspace(0, len(risk) - 1, LINE_POINTS).astype(int))
         label = f"{name}: {scored(part).coverage_at_95:.1%} answered at 95 % right"
@@ -81,7 +81,7 @@ def risk_of_parts(stream: pd.DataFrame) -> "Figure":
 def accuracy_over_time(stream: pd.DataFrame) -> "Figure":
     """Draw the accuracy of stretches of equally many rows, in their order."""
     figure, axes = canvas(7.6, 4.4)
-    for name, part in _parts(stream).items():
+    for name, part in parts(stream).items():
         line = stretches(stream, part)
         label = f"{name}: {part['correct'].mean():.3f}"
         axes.plot(line.index, line, color=COLOURS[name], marker="o", markersize=3, label=label)
@@ -113,10 +113,10 @@ def _time_axis(stream: pd.DataFrame) -> "tuple[pd.Series[Any], str]":
     return pd.Series(np.arange(len(stream), dtype=float), index=stream.index), "rows so far"
 
 
-def _parts(stream: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    parts = {
+def parts(stream: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    found = {
         "all rows": stream,
         "unseen texts": stream[stream["memory"] != "exact"],
         "truly new": stream[stream["memory"] == "none"],
     }
-    return {name: part for name, part in parts.items() if len(part)}
+    return {name: part for name, part in found.items() if len(part)}

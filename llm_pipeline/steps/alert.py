@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from llm_pipeline.domain.learning_events import AlertRaised, AlertResolved
+from llm_pipeline.domain.learning_events import AlertAcknowledged, AlertRaised, AlertResolved
 from llm_pipeline.store import alerts, log
 from llm_pipeline.store.engine import Session
 
@@ -27,3 +27,11 @@ def resolve_alert(session: Session, rule: str, subject: str, actor: str, at: dat
     closed = alerts.resolve(session, rule, subject, at)
     if closed is not None:
         log.append(session, at, AlertResolved(actor, closed, rule))
+
+
+def acknowledge_alert(session: Session, alert_id: int, actor: str, at: datetime) -> alerts.Alert:
+    """Record that somebody saw an alert; a second time changes nothing. Raises NotFound."""
+    found = alerts.get(session, alert_id)
+    if alerts.acknowledge(session, alert_id, actor, at):
+        log.append(session, at, AlertAcknowledged(actor, alert_id, found.rule))
+    return alerts.get(session, alert_id)

@@ -18,6 +18,7 @@ from llm_pipeline.errors import NotFound
 from llm_pipeline.model import breakdown, progressive
 from llm_pipeline.model.evaluation import evaluate
 from llm_pipeline.model.recognizer import Recognizer
+from llm_pipeline.model.stream_curves import curves
 from llm_pipeline.model.stream_plots import draw_stream
 from llm_pipeline.registry import Registry
 from llm_pipeline.store import catalogue, models, quality, training
@@ -61,7 +62,8 @@ def evaluate_model(
         plots = draw_stream(stream, Path(folder))
         registry.log_evaluation(material.model.run_id, metrics, tables, plots)
     with database.begin() as session:
-        return _report(session, material.model, metrics, tables, actor, clock())
+        found = tables, curves(stream)
+        return _report(session, material.model, metrics, found, actor, clock())
 
 
 def _material(session: Session, extra: Sequence[str]) -> _Material:
@@ -92,16 +94,18 @@ def _report(
     session: Session,
     model: models.StoredModel,
     metrics: Mapping[str, float],
-    tables: Mapping[str, pd.DataFrame],
+    found: tuple[Mapping[str, pd.DataFrame], dict[str, Any]],
     actor: str,
     at: datetime,
 ) -> quality.Report:
+    tables, points = found
     verdict = _verdict(model.version, metrics)
     content: dict[str, Any] = {
         "model_version": model.version,
         "run_id": model.run_id,
         "metrics": dict(metrics),
         "held_out": model.metrics,
+        "curves": points,
         "slices": tables["slices"].to_dict("records"),
         "targets": tables["targets"].head(WORST).to_dict("records"),
         "surest_wrong": tables["surest_wrong"].head(WORST).to_dict("records"),

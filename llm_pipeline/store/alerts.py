@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from llm_pipeline.errors import NotFound
 from llm_pipeline.store.schema_operations import alerts
 
 
@@ -80,3 +81,34 @@ def open_alerts(session: Session, limit: int = 100) -> list[Alert]:
     query = select(alerts).where(alerts.c.resolved_at.is_(None))
     rows = session.execute(query.order_by(alerts.c.id.desc()).limit(limit))
     return [Alert(*row) for row in rows]
+
+
+def page(session: Session, before_id: int | None, limit: int) -> list[Alert]:
+    """Return alerts, open or over, newest first, below the id `before_id`."""
+    query = select(alerts).order_by(alerts.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(alerts.c.id < before_id)
+    return [Alert(*row) for row in session.execute(query)]
+
+
+def count(session: Session) -> int:
+    """Return how many alerts there ever were."""
+    return session.scalar(select(func.count()).select_from(alerts)) or 0
+
+
+def get(session: Session, alert_id: int) -> Alert:
+    """Return an alert; `NotFound` if there is none with that id."""
+    row = session.execute(select(alerts).where(alerts.c.id == alert_id)).first()
+    if row is None:
+        raise NotFound(f"there is no alert {alert_id}")
+    return Alert(*row)
+
+
+def acknowledge(session: Session, alert_id: int, actor: str, at: datetime) -> bool:
+    """Record who saw an alert first; whether it was this person, just now."""
+    result = session.execute(
+        update(alerts)
+        .where(alerts.c.id == alert_id, alerts.c.acknowledged_at.is_(None))
+        .values(acknowledged_at=at, acknowledged_by=actor)
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]

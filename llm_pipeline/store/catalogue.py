@@ -165,3 +165,9 @@ def count(session: Session) -> int:
     """Return the number of targets that are not retired."""
     query = select(func.count()).select_from(targets).where(targets.c.retired_at.is_(None))
     return session.scalar(query) or 0
+
+
+def names(session: Session, keys: Sequence[str]) -> dict[str, str]:
+    """Return the names of targets by their keys."""
+    query = select(targets.c.key, targets.c.name).where(targets.c.key.in_(keys))
+    return {row.key: row.name for row in session.execute(query)}

@@ -72,6 +72,18 @@ def read_since(
     return [LoggedEvent(*row) for row in session.execute(query)]
 
 
+def newest(
+    session: Session, limit: int, before: int | None = None, names: Sequence[str] = ()
+) -> list[LoggedEvent]:
+    """Return the newest events, newest first, below the offset `before`."""
+    query = select(events).order_by(events.c.offset.desc()).limit(limit)
+    if before is not None:
+        query = query.where(events.c.offset < before)
+    if names:
+        query = query.where(events.c.name.in_(names))
+    return [LoggedEvent(*row) for row in session.execute(query)]
+
+
 def wait(engine: Engine, after: int, timeout: float) -> int:
     """Block until the log is past `after` or `timeout` seconds are over; return its latest offset.
 

@@ -1,10 +1,12 @@
 """A real server on a free port over a real SQLite store, for the tests of the API."""
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -51,6 +53,10 @@ class Running:
     def __init__(self, app: FastAPI, url: str) -> None:
         self.app = app
         self.url = url
+
+    def tasks(self) -> set[asyncio.Task[Any]]:
+        """What the server's event loop is doing."""
+        return asyncio.all_tasks(self.app.state.services.live.loop)
 
     def client(self, role: str | None = "admin") -> httpx.Client:
         return httpx.Client(base_url=self.url, headers=headers(role) if role else {}, timeout=30)

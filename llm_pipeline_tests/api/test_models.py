@@ -74,7 +74,7 @@ def test_a_rollback_answers_with_the_model_before_and_puts_back_what_the_other_a
         plan = f"/api/llm-center/plans/{told['plan_id']}"
         wait_for(lambda: client.get(plan).json()["status"] == "applied")
         again = client.post("/api/ml/rollback")
-        listed = {one["version"]: one["status"] for one in client.get(MODELS).json()}
+        listed = {one["version"]: one["status"] for one in client.get(MODELS).json()["items"]}
         put_back = status(database, bad), status(database, good)
         client.post(f"{plan}/undo")
         wait_for(lambda: client.get(plan).json()["status"] == "undone")
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_model_is_refused(
     answer = client.post(f"{MODELS}/import", files={"file": ("m.zip", content)})
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
-    assert client.get(MODELS).json() == []
+    assert client.get(MODELS).json()["items"] == []
 
 
 def test_without_models_nothing_is_rolled_back(client: httpx.Client) -> None:

@@ -104,7 +104,7 @@ def test_an_unusable_last_event_id_does_not_end_an_event_source(
 def test_a_revoked_token_ends_its_streams(
     server: Running, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_pipeline.api.stream.CHECK_SECONDS", 0.1)
+    monkeypatch.setattr("llm_pipeline.api.following.CHECK_SECONDS", 0.1)
     with server.client("viewer") as client, client.stream("GET", STREAM) as answer:
         lines = answer.iter_lines()
         assert next(lines).startswith(": after offset")

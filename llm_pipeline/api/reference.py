@@ -4,7 +4,7 @@ import json
 from html import escape
 from typing import Any
 
-from llm_pipeline.dashboard.pages import Page, page
+from llm_pipeline.api.notices import Page, page
 
 _STYLE = """
 :root { color-scheme: light dark; --bg: #f5f6f8; --card: #fff; --ink: #14181f; --soft: #55606e;

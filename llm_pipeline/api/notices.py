@@ -1,4 +1,4 @@
-"""The dashboard and the pages around signing in: plain HTML with its own style and script.
+"""The pages around signing in: plain HTML with its own style.
 
 Each page comes with a policy that lets the browser run nothing but what is in it.
 """
@@ -9,8 +9,6 @@ import re
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-
-from llm_pipeline.domain.events import EVENTS
 
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
@@ -25,7 +23,7 @@ class Page:
 
 def rendered(template: str, **values: str) -> Page:
     """Fill a template's `{{name}}` with escaped values; style and script stay as they are."""
-    html = files("llm_pipeline.dashboard").joinpath(template).read_text(encoding="utf-8")
+    html = files("llm_pipeline.api").joinpath(template).read_text(encoding="utf-8")
     policy = _policy(html)
     for name, value in values.items():
         html = html.replace("{{" + name + "}}", escape(value))
@@ -46,13 +44,6 @@ def _policy(html: str) -> str:
     return (
         f"default-src 'none'; {inline}; connect-src 'self'; img-src data:; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
-
-
-def dashboard(dagster_url: str, mlflow_url: str) -> Page:
-    """Return the overview: live numbers, the latest events, and a box to try recognition."""
-    return rendered(
-        "page.html", dagster_url=dagster_url, mlflow_url=mlflow_url, events=" ".join(EVENTS)
     )
 
 
@@ -83,4 +74,17 @@ def spent_link() -> Page:
         title="This link does not sign you in",
         message="A link works once, and not for ever: this one was used, has expired, or is not "
         "complete. Make a new one in the terminal where llm-pipeline runs:",
+    )
+
+
+def trouble(message: str) -> Page:
+    """Return what stands in the place of a page that cannot be built."""
+    return page(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<title>It did not work · llm_pipeline</title><style>:root { color-scheme: light dark } "
+        "body { font: 16px/1.55 system-ui, sans-serif; max-width: 34rem; margin: 20vh auto; "
+        "padding: 0 24px; overflow-wrap: anywhere }</style></head><body>"
+        f"<h1>This page cannot be shown</h1><p>{escape(message)}</p>"
+        '<p><a href="/">Go to the overview</a>, or load the page again.</p></body></html>'
     )

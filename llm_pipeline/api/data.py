@@ -1,0 +1,133 @@
+"""Data Management: events, gates, alerts, and how the components are; forecasts."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+
+from llm_pipeline.api.auth import Reviewer, Viewer
+from llm_pipeline.api.components import Component, examine
+from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Word
+from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.state import AlertOut, GateOut
+from llm_pipeline.domain.events import EVENTS
+from llm_pipeline.steps.alert import acknowledge_alert
+from llm_pipeline.store import alerts, log, quality, state
+from llm_pipeline.wiring import now
+
+router = APIRouter(tags=["Data Management"])
+
+Names = Annotated[list[str] | None, Query(description="events with these names; without it all")]
+
+
+class _FromStore(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class EventOut(_FromStore):
+    """One row of the event log."""
+
+    offset: int
+    name: str
+    at: datetime
+    actor: str
+    payload: dict[str, Any]
+
+
+class AlertDetail(AlertOut):
+    """An alert that is open, or was."""
+
+    acknowledged_at: datetime | None
+    resolved_at: datetime | None
+
+
+class ReportOut(_FromStore):
+    """A stored report."""
+
+    kind: str
+    as_of: int
+    verdict: str
+    content: dict[str, Any]
+    written_at: datetime
+
+
+class Insights(BaseModel):
+    """The newest forecast, null before the first; what it says of itself is in its verdict."""
+
+    report: ReportOut | None
+
+
+class SystemStatus(BaseModel):
+    """Every component as it was found just now."""
+
+    components: list[Component]
+
+
+@router.get("/api/llm-data/system-status", summary="How every component is")
+@router.get("/api/ml/get-infrastructure-status", summary="How every component is")
+def get_status(services: Given, _caller: Viewer) -> SystemStatus:
+    return SystemStatus(components=examine(services))
+
+
+@router.get("/api/llm-data/events", summary="The event log, newest first")
+def list_events(
+    services: Given,
+    _caller: Viewer,
+    name: Names = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EventOut]:
+    names = [one for one in name or () if one in EVENTS]
+    with services.parts.read() as session:
+        found = log.newest(session, limit + 1, row_position(cursor), names)
+        total = log.latest(session)
+    return Page(
+        items=[EventOut.model_validate(one) for one in found[:limit]],
+        next_cursor=cursor_of(found[limit - 1].offset) if len(found) > limit else None,
+        total=total,
+        total_is_exact=not names,
+    )
+
+
+@router.get("/api/llm-data/quality", summary="Gate results: of a suite, else the newest of each")
+def list_quality(
+    services: Given, _caller: Viewer, suite: Word | None = None, limit: Limit = 50
+) -> Page[GateOut]:
+    with services.parts.read() as session:
+        found = (
+            state.latest_gates(session)
+            if suite is None
+            else quality.gate_history(session, suite, limit)
+        )
+    items = [GateOut.model_validate(one) for one in found]
+    return Page(items=items, next_cursor=None, total=len(items), total_is_exact=len(items) < limit)
+
+
+@router.get("/api/llm-data/alerts", summary="Alerts, newest first, with those that are over")
+def list_alerts(
+    services: Given, _caller: Viewer, limit: Limit = 50, cursor: Cursor = None
+) -> Page[AlertDetail]:
+    with services.parts.read() as session:
+        found = alerts.page(session, row_position(cursor), limit + 1)
+        total = alerts.count(session)
+    return Page(
+        items=[AlertDetail.model_validate(one) for one in found[:limit]],
+        next_cursor=cursor_of(found[limit - 1].id) if len(found) > limit else None,
+        total=total,
+        total_is_exact=True,
+    )
+
+
+@router.post("/api/llm-data/alerts/{alert_id}/acknowledge", summary="Say that you saw an alert")
+def post_acknowledge(services: Given, caller: Reviewer, alert_id: RowId) -> AlertDetail:
+    with services.parts.begin() as session:
+        found = acknowledge_alert(session, alert_id, caller.user, now())
+        return AlertDetail.model_validate(found)
+
+
+@router.get("/api/insights", summary="The newest forecast, and how earlier ones did")
+def get_insights(services: Given, _caller: Viewer) -> Insights:
+    with services.parts.read() as session:
+        found = quality.latest_report(session, "insights")
+    return Insights(report=None if found is None else ReportOut.model_validate(found))

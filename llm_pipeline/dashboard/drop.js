@@ -1,0 +1,63 @@
+// Where files are dropped: each is sent to the API's own route, with its progress.
+const COUNT = new Intl.NumberFormat("en");
+
+export default {
+  template: `
+    <div><form class="drop" :class="{ over }" @dragover.prevent="over = true" @dragleave="over = false"
+        @drop.prevent="dropped" @submit.prevent>
+      <p class="drop-what"><label class="button main">Choose files
+        <input type="file" multiple class="vh" accept=".csv,.gz,.jsonl,.parquet,.xlsx,.tsv,.txt" @change="chosen"></label>
+        <span>or drop them here: CSV, JSONL (both also .gz), Parquet, XLSX</span></p>
+      <div class="drop-how">
+        <label>Text column<input v-model="fields.text_column" type="text" autocomplete="off"></label>
+        <label>Target column<input v-model="fields.target_column" type="text" autocomplete="off"></label>
+        <label>Rows become<select v-model="fields.lands_as"><option value="pending">pending, for review</option>
+          <option v-if="trusted" value="approved">approved labels</option></select></label>
+      </div>
+      <ul v-if="files.length" class="drop-files" aria-live="polite"><li v-for="file in files" :key="file.key">
+        <span class="name">{{ file.name }}</span>
+        <progress :value="file.sent" :max="file.size" :aria-label="'sent of ' + file.name"></progress>
+        <span :class="file.problem ? 'bad' : 'soft'">{{ file.problem || told(file) }}</span>
+      </li></ul>
+    </form></div>`,
+  props: { url: String, trusted: Boolean },
+  emits: ["sent"],
+  data: () => ({
+    over: false,
+    files: [],
+    fields: { text_column: "text", target_column: "target", lands_as: "pending" },
+  }),
+  methods: {
+    told: (file) => (file.done ? "received" : `${COUNT.format(Math.round((100 * file.sent) / (file.size || 1)))} %`),
+    dropped(event) {
+      this.over = false;
+      for (const file of event.dataTransfer.files) this.send(file);
+    },
+    chosen(event) {
+      for (const file of event.target.files) this.send(file);
+      event.target.value = "";
+    },
+    send(file) {
+      this.files.unshift({ key: `${file.name}${Date.now()}`, name: file.name, size: file.size, sent: 0, done: false, problem: "" });
+      const at = this.files[0];
+      const form = new FormData();
+      for (const [name, value] of Object.entries(this.fields)) if (value) form.append(name, value);
+      form.append("file", file);
+      const request = new XMLHttpRequest();
+      request.upload.onprogress = (event) => (at.sent = Math.min(event.loaded, at.size));
+      request.onerror = () => (at.problem = "the connection broke; send it again, it goes on where it was");
+      request.onload = () => this.answered(at, request);
+      request.responseType = "json";
+      request.open("POST", this.url);
+      request.send(form);
+    },
+    answered(at, request) {
+      const answer = request.response ?? {};
+      at.done = request.status === 202;
+      at.sent = at.size;
+      const [first] = answer.errors ?? [];
+      if (!at.done) at.problem = answer.detail + (first ? `: ${first.field} ${first.message}` : "");
+      this.$emit("sent", { id: answer.id ?? null });
+    },
+  },
+};

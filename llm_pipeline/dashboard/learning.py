@@ -1,0 +1,104 @@
+"""ML Dashboard: which model answers, how well, how sure, and how it came to that."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from llm_pipeline.api import models as routes
+from llm_pipeline.api.deps import Services
+from llm_pipeline.api.ml import ModelStatus, get_model_status
+from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.rendering import rendered
+from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.domain.records import Role
+from llm_pipeline.store import activity, models, quality
+from llm_pipeline.store.engine import Session
+
+_OURS = {
+    "model:trained",
+    "model:promoted",
+    "model:refused",
+    "report:written",
+    "mapping:approved",
+    "review:group_decided",
+    "review:decided",
+    "mappings:decided",
+}
+SCORES = {
+    "accuracy": "Right on the stream",
+    "unseen_accuracy": "Right on unseen texts",
+    "unseen_macro_f1": "Macro-F1, unseen",
+    "unseen_ece": "Calibration error, unseen",
+    "unseen_brier": "Brier score, unseen",
+    "unseen_coverage_at_95": "Answered at 95 % right, unseen",
+}
+PARTS = {"all rows": "accent", "unseen texts": "wait", "truly new": "rest"}
+
+
+class Learning:
+    """The models as one browser looks at them."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self._sheet = sheet
+        self._asked = ""  # the version that somebody is about to promote
+
+    async def open(self) -> None:
+        self._shown = self._sheet.panel(await self._html(), self.heard)
+
+    async def beat(self, new: Beat) -> None:
+        if new.names & _OURS:
+            self._shown.show(await self._html())
+
+    async def heard(self, act: Act) -> None:
+        if act.do in ("ask", "close"):
+            self._asked = act.arg if act.do == "ask" else ""
+        elif act.do == "promote":
+            body = routes.Promotion(reason=act.form.get("reason", "")[:500] or "by hand")
+            version, self._asked = self._asked, ""
+            done = await self._sheet.do(
+                Role.ADMIN,
+                "promoting models",
+                lambda caller: routes.post_promote(self._sheet.services, caller, version, body),
+            )
+            self._sheet.tell(f"model {done.version} answers from now on")
+        self._shown.show(await self._html())
+
+    async def _html(self) -> Markup:
+        services, caller, asked = self._sheet.services, self._sheet.caller, self._asked
+        may = self._sheet.may(Role.ADMIN)
+
+        def look(session: Session) -> Markup:
+            return _rendered(session, services, get_model_status(services, caller), asked, may=may)
+
+        return await self._sheet.read(look)
+
+
+def _rendered(
+    session: Session, services: Services, status: ModelStatus, asked: str, *, may: bool
+) -> Markup:
+    history = models.history(session, 50)
+    evaluation = quality.latest_report(session, "evaluation")
+    content: dict[str, Any] = {} if evaluation is None else evaluation.content
+    return rendered(
+        "learning.html",
+        status=status,
+        history=history,
+        oldest_first=list(reversed(history)),
+        mlflow=services.parts.settings.mlflow_url,
+        scores=SCORES,
+        evaluation=evaluation,
+        curves=content.get("curves", {}),
+        parts=PARTS,
+        weak=[one for one in content.get("slices", ()) if one["weak"]][:12],
+        agreement=activity.agreement(session),
+        asked=asked,
+        may=may,
+    )
+
+
+async def build(sheet: Sheet, pulse: Pulse) -> None:
+    """Put the models up."""
+    page = Learning(sheet)
+    await page.open()
+    pulse.moved.subscribe(page.beat)

@@ -1,0 +1,62 @@
+"""Pieces of a page that NiceGUI keeps in step with the server: HTML, and a place to drop files."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+from nicegui.element import Element
+from nicegui.events import GenericEventArguments
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a person did in a panel: `do` and `arg` as its HTML says, `form` what they filled in.
+
+    It comes from a browser: whoever handles it takes none of it on trust.
+    """
+
+    do: str
+    arg: str = ""
+    form: dict[str, str] = field(default_factory=dict)
+
+
+Heard = Callable[[Act], Awaitable[None]]
+
+
+class Panel(Element, component="panel.js"):
+    """HTML that was rendered with escaping, and changes in place."""
+
+    def __init__(self, html: Markup, heard: Heard | None = None, keys: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._props["html"] = str(html)
+        self._props["keys"] = list(keys)
+        if heard is not None:
+            self.on("act", lambda event: heard(_act(event)))
+
+    def show(self, html: Markup) -> None:
+        """Change what it shows; the same again costs nothing."""
+        if self._props["html"] != str(html):
+            self._props["html"] = str(html)
+            self.update()
+
+
+class Drop(Element, component="drop.js"):
+    """Takes files and sends them to a route of the API; `sent` hears of each."""
+
+    def __init__(self, url: str, sent: Callable[[], Awaitable[None]], *, trusted: bool) -> None:
+        super().__init__()
+        self._props["url"] = url
+        self._props["trusted"] = trusted
+        self.on("sent", lambda _: sent())
+
+
+def _act(event: GenericEventArguments) -> Act:
+    said: dict[str, Any] = event.args if isinstance(event.args, dict) else {}
+    form = said.get("form")
+    filled = form.items() if isinstance(form, dict) else ()
+    return Act(
+        str(said.get("do", "")),
+        str(said.get("arg", "")),
+        {str(name): str(value) for name, value in filled},
+    )

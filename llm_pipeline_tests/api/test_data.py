@@ -1,0 +1,105 @@
+"""Events, gates, alerts, components and models over HTTP; a text that is taught."""
+
+import httpx
+import pytest
+
+from llm_pipeline.domain.records import GateResult
+from llm_pipeline.store import models, quality
+from llm_pipeline.store.engine import Engine, transaction
+from llm_pipeline.wiring import now
+from llm_pipeline_tests.api.live_server import Running
+
+ALERTS = "/api/llm-data/alerts"
+MISSING = {"reason": "text is missing", "failing": 3}
+
+
+@pytest.fixture
+def failed_gate(engine: Engine) -> None:
+    result = GateResult("submissions", False, "critical", 10, 4, (MISSING,))
+    with transaction(engine) as session:
+        quality.record_gate(session, result, 1, "test", now())
+
+
+def trained(version: str) -> models.StoredModel:
+    return models.StoredModel(version, "run", 1, "challenger", {"accuracy": 0.9}, "", now(), None)
+
+
+@pytest.mark.usefixtures("failed_gate")
+def test_an_alert_is_acknowledged_once_and_stays_open(server: Running) -> None:
+    with server.client("reviewer") as reviewer, server.client("admin") as admin:
+        [alert] = reviewer.get(ALERTS).json()["items"]
+        seen = reviewer.post(f"{ALERTS}/{alert['id']}/acknowledge").json()
+        again = admin.post(f"{ALERTS}/{alert['id']}/acknowledge").json()
+        events = reviewer.get("/api/llm-data/events").json()["items"]
+        state = reviewer.get("/api/llm/state").json()
+    assert (alert["rule"], alert["acknowledged_by"]) == ("gate_failed", None)
+    assert seen["acknowledged_by"] == again["acknowledged_by"] == "reviewer"
+    assert [event["name"] for event in events].count("alert:acknowledged") == 1
+    assert [one["id"] for one in state["alerts"]] == [alert["id"]]
+
+
+def test_acknowledging_needs_a_reviewer_and_an_alert(server: Running) -> None:
+    with server.client("submitter") as submitter, server.client("reviewer") as reviewer:
+        assert submitter.post(f"{ALERTS}/1/acknowledge").status_code == 403
+        assert reviewer.post(f"{ALERTS}/1/acknowledge").status_code == 404
+
+
+@pytest.mark.usefixtures("failed_gate")
+def test_the_log_is_read_page_by_page_and_by_name(client: httpx.Client) -> None:
+    first = client.get("/api/llm-data/events", params={"limit": 2}).json()
+    rest = client.get("/api/llm-data/events", params={"cursor": first["next_cursor"]}).json()
+    gates = client.get("/api/llm-data/events", params={"name": "gate:checked"}).json()
+    offsets = [event["offset"] for event in first["items"] + rest["items"]]
+    assert offsets == [3, 2, 1]
+    assert [event["payload"]["suite"] for event in gates["items"]] == ["submissions"]
+
+
+@pytest.mark.usefixtures("failed_gate")
+def test_gate_results_say_what_failed(client: httpx.Client) -> None:
+    newest = client.get("/api/llm-data/quality").json()["items"]
+    of_suite = client.get("/api/llm-data/quality", params={"suite": "submissions"}).json()["items"]
+    assert newest == of_suite
+    assert newest[0]["failures"] == [MISSING]
+
+
+def test_every_component_is_told_as_it_is(client: httpx.Client) -> None:
+    found = client.get("/api/llm-data/system-status").json()["components"]
+    by_name = {one["name"]: one["status"] for one in found}
+    assert by_name["Database"] == "ok"
+    assert by_name["Recogniser"] == "ok"
+    names = {"Database", "Recogniser", "Background work", "Dagster", "MLflow", "Disk", "Memory"}
+    assert set(by_name) == names
+
+
+def test_models_are_listed_and_an_unknown_one_is_not_found(
+    client: httpx.Client, engine: Engine
+) -> None:
+    assert client.post("/api/ml/rollback", json={}).status_code == 409
+    with transaction(engine) as session:
+        models.add_challenger(session, trained("1"))
+        models.promote(session, "1", "first", now())
+        models.add_challenger(session, trained("2"))
+    found = client.get("/api/ml/models").json()["items"]
+    assert [(one["version"], one["status"]) for one in found] == [
+        ("2", "challenger"),
+        ("1", "champion"),
+    ]
+    assert client.get("/api/ml/models/1").json()["metrics"] == {"accuracy": 0.9}
+    assert client.get("/api/ml/models/9").status_code == 404
+    assert client.post("/api/ml/models/9/promote", json={}).status_code == 404
+
+
+def test_before_the_first_forecast_there_is_none(client: httpx.Client) -> None:
+    assert client.get("/api/insights").json() == {"report": None}
+
+
+@pytest.mark.parametrize("known", [None, "SBUX", "BLUE"])
+def test_a_text_that_is_taught_is_known_at_once(client: httpx.Client, known: str | None) -> None:
+    if known is not None:
+        client.post("/api/ml/learn", json={"text": "BLUE BOTTLE 7", "target": known})
+    taught = client.post("/api/ml/learn", json={"text": "BLUE BOTTLE 7", "target": "BLUE"}).json()
+    answer = client.post("/api/ml/recognize", json={"texts": ["BLUE BOTTLE 7"]}).json()
+    counts = client.get("/api/llm/state").json()["center"]["mappings"]
+    assert (taught["status"], taught["target"]) == ("approved", "BLUE")
+    assert answer["results"][0]["target"] == "BLUE"
+    assert (counts["approved"], counts["pending"]) == (1, 0)

@@ -1,0 +1,105 @@
+"""Fixtures of the dashboard's tests: a server in a process of its own, and a browser if there is
+one.
+
+NiceGUI has one application in a process, so each server is started as `llm-pipeline up` does it.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+
+from llm_pipeline.api.auth import COOKIE, SESSION_LASTS
+from llm_pipeline.config import Settings
+from llm_pipeline.domain.records import Role
+from llm_pipeline.store import credentials
+from llm_pipeline.store.engine import open_engine, transaction
+from llm_pipeline.wiring import now
+from llm_pipeline_tests.api.live_server import prepare
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+START_SECONDS = 120
+SLOW_MACHINE_MS = 60_000
+expect.set_options(timeout=SLOW_MACHINE_MS)
+
+
+class Dashboard:
+    """A running dashboard, and a session for every role."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.url = settings.api_url
+
+    def client(self, role: str = "reviewer") -> httpx.Client:
+        return httpx.Client(base_url=self.url, cookies={COOKIE: f"{role}-session"}, timeout=60)
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = Settings(home=tmp_path, api_port=port, dagster_port=1, mlflow_port=1)
+    prepare(settings).dispose()
+    engine = open_engine(settings.store_url)
+    with transaction(engine) as session:
+        for role in Role:
+            who = credentials.Identity(role.value, role)
+            secret = f"{role.value}-session"
+            credentials.add(session, "session", secret, who, now(), now() + SESSION_LASTS)
+    engine.dispose()
+    given = {"LLM_PIPELINE_HOME": str(tmp_path), "LLM_PIPELINE_API_PORT": str(port)}
+    # Nothing listens on port 1: Dagster and MLflow are down in these tests.
+    away = {"LLM_PIPELINE_DAGSTER_PORT": "1", "LLM_PIPELINE_MLFLOW_PORT": "1"}
+    command = [sys.executable, "-m", "llm_pipeline.dashboard"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    with subprocess.Popen(command, env={**clean, **given, **away}) as process:
+        try:
+            _wait(settings.api_url, process)
+            yield Dashboard(settings)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/healthz").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("the dashboard did not start")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"NO BROWSER: none of {', '.join(BROWSERS)} is installed here")
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        browser = playwright.chromium.launch(executable_path=found, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def signed_in(dashboard: Dashboard, browser: Browser) -> Iterator[BrowserContext]:
+    with browser.new_context(base_url=dashboard.url) as context:
+        sign_in(context, dashboard, "reviewer")
+        yield context
+
+
+def sign_in(context: BrowserContext, dashboard: Dashboard, role: str) -> None:
+    context.set_default_timeout(SLOW_MACHINE_MS)
+    context.add_cookies([{"name": COOKIE, "value": f"{role}-session", "url": dashboard.url}])
