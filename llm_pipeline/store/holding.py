@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.approval import REPEATS
@@ -122,14 +122,25 @@ def hold(
     new = [d for d in new if stands.get(d.repeats.id) == d.repeats.target_id]
     for one in new:
         if one.repeats.id in waiting:
-            more = {"rows": _a.rows + one.repeats.rows, "lot_id": lot_id}
             open_one = _open_held, _a.mapping_id == one.repeats.id
-            session.execute(update(audits).where(*open_one).values(more))
+            session.execute(update(audits).where(*open_one).values(_more(one, lot_id)))
     first = [d for d in new if d.repeats.id not in waiting]
     if first:
         same = {"lot_id": lot_id, "sampled_at": at, "due_at": at + due}
         session.execute(insert(audits), [_audit(one) | same for one in first])
     return Held(len(new), sum(one.repeats.rows for one in new))
+
+
+def _more(doubtful: Doubtful, lot_id: int) -> dict[str, object]:
+    """Rows that waited until somebody meant another target by the text wait no more."""
+    repeats = doubtful.repeats
+    before = case((_a.answer_target_id == repeats.target_id, _a.rows), else_=0)
+    return {
+        "rows": before + repeats.rows,
+        "lot_id": lot_id,
+        "answer_target_id": repeats.target_id,
+        "score": doubtful.probability,
+    }
 
 
 def _audit(doubtful: Doubtful) -> dict[str, object]:
@@ -156,11 +167,12 @@ def beside(session: Session, drawn: Drawn) -> list[Drawn]:
 
 
 def held(session: Session) -> Held:
-    """Return what waits for a person now; not what somebody has decided about since."""
+    """Return what waits for a person now; not texts that mean something else by now."""
     query = (
         select(func.count(), func.coalesce(func.sum(_a.rows), 0))
         .join(mappings, _m.id == _a.mapping_id)
         .where(_open_held, _m.status == Status.APPROVED.value)
+        .where(_m.target_id == _a.answer_target_id)
     )
     number, rows = session.execute(query).one()
     return Held(number, int(rows))

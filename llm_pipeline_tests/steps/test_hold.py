@@ -347,6 +347,21 @@ def test_a_single_text_that_joins_is_held_at_once(
     assert told[0].payload["mapping_id"] is not None
 
 
+def test_what_waits_counts_for_what_the_text_means_now(
+    store: Database, clock: Clock, known: Known
+) -> None:
+    _fit(store, clock)
+    _repeat(store, clock, known, [FICKLE, FICKLE])
+    _confirm(store, clock, FICKLE, "AMZN")
+    with store.read() as session:
+        assert holding.held(session) == Held(), "somebody corrected it without the audit"
+    _repeat(store, clock, known, [FICKLE])
+    with store.read() as session:
+        assert holding.held(session) == Held(1, 1)
+    (waiting,) = _audits(store, AuditKind.HELD)
+    assert _answer(store, clock, waiting.id, "AMZN").right
+
+
 def test_what_somebody_decided_meanwhile_is_not_held(
     store: Database, clock: Clock, known: Known
 ) -> None:
