@@ -7,6 +7,7 @@ from llm_pipeline.api.automation_schemas import (
     AuditAnswer,
     AuditAnswered,
     AuditOut,
+    HeldOut,
     NewPolicy,
     PolicyOut,
     StandingOut,
@@ -22,7 +23,7 @@ from llm_pipeline.steps.audit import Answered, audit
 from llm_pipeline.steps.control import Order, control
 from llm_pipeline.steps.fit_policy import Wish, fit_policy, missing_audits, wished
 from llm_pipeline.steps.review import Verdict, decide
-from llm_pipeline.store import audits, breaker, mappings, policies, watching
+from llm_pipeline.store import audits, breaker, holding, mappings, policies, watching
 from llm_pipeline.store.engine import Session
 from llm_pipeline.wiring import now
 
@@ -41,6 +42,7 @@ def _standing(session: Session) -> StandingOut:
         rule = Rule.from_json(policy.rule)
     missing = missing_audits(rule)
     told = PolicyOut.of(policy) if policy is not None else None
+    held = holding.held(session)
     return StandingOut(
         on=bool(rule.accepted) and not stops,
         sentence=_sentence(rule, stops, missing),
@@ -52,6 +54,7 @@ def _standing(session: Session) -> StandingOut:
         open_audits=audits.open_count(session),
         overdue_audits=audits.open_count(session, due_before=at),
         auto_approved=mappings.counts(session)[Status.AUTO_APPROVED.value],
+        held=HeldOut(mappings=held.mappings, rows=held.rows),
         watch=None if watched is None else _watched(watched[0]),
     )
 
@@ -123,7 +126,8 @@ def list_stops(services: Given, _caller: Viewer, limit: Limit = 50) -> list[Stop
 def list_audits(
     services: Given, caller: Reviewer, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[AuditOut]:
-    """Those that the caller decided about are left out; `total` counts them too."""
+    """Those that the caller decided about are left out, but for repeats that are held; `total`
+    counts them all."""
     with services.parts.read() as session:
         found = audits.open_for(session, caller.user, row_position(cursor) or 0, limit + 1)
         total = audits.open_count(session)

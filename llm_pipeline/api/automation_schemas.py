@@ -117,6 +117,14 @@ class WatchOut(BaseModel):
     stops_at: float
 
 
+class HeldOut(BaseModel):
+    """Repeats of approved texts that wait for a person and are not approved automatically:
+    `rows` submissions of so many mappings."""
+
+    mappings: int
+    rows: int
+
+
 class StandingOut(BaseModel):
     """How automatic approval stands. It is `on` if a policy approves something and nothing stops
     it; `sentence` says it all in one."""
@@ -131,6 +139,7 @@ class StandingOut(BaseModel):
     open_audits: int
     overdue_audits: int
     auto_approved: int
+    held: HeldOut
     watch: WatchOut | None
 
 

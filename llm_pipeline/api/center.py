@@ -30,6 +30,7 @@ from llm_pipeline.domain.records import Action, Recognition, Source, Status, Sub
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.steps.approve import approve_one
 from llm_pipeline.steps.draw_audits import draw_audits
+from llm_pipeline.steps.hold import hold_one, score_repeats
 from llm_pipeline.steps.recognize import recognize_one
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
@@ -120,7 +121,10 @@ def _submit(
     said = Submission(body.text, body.target, body.note, source, caller.user)
     serving, at = services.live.serving, now()
     stored = submit(session, said, caller.user, at)
-    draw_audits(session, caller.user, at, services.parts.settings.audit_due, DICE)
+    due = services.parts.settings.audit_due
+    draw_audits(session, caller.user, at, due, DICE)
+    score_repeats(session, serving.recognize)
+    hold_one(session, serving.recognize, stored.id, due, caller.user, at)
     if stored.status is not Status.PENDING:
         return stored, serving.recognize([body.text])[0]
     answer = recognize_one(session, serving, stored.id, stored.text, caller.user, at)

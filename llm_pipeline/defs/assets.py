@@ -11,6 +11,7 @@ from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.evaluate import evaluate_model
 from llm_pipeline.steps.find_errors import find_errors
 from llm_pipeline.steps.forecast import forecast
+from llm_pipeline.steps.hold import hold_repeats, score_repeats
 from llm_pipeline.steps.prepare import prepare as freeze
 from llm_pipeline.steps.promote import compare, settle
 from llm_pipeline.steps.recognize import recognize_waiting
@@ -42,12 +43,15 @@ def submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
 def recognized_submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
     """The waiting texts, each with the suggestion of the model in service.
 
-    Which of them are audited is drawn first, before anybody knows an answer.
+    Which of them are audited is drawn first, before anybody knows an answer. Repeats of approved
+    texts that the policy does not let pass are held for people.
     """
+    serving, due = pipeline.parts.serving(), pipeline.parts.settings.audit_due
     with pipeline.parts.begin() as session:
-        due = pipeline.parts.settings.audit_due
         audits = draw_audits(session, ACTOR, now(), due, DICE)
-    done = recognize_waiting(pipeline.parts.database, pipeline.parts.serving(), ACTOR, now)
+        score_repeats(session, serving.recognize)
+    done = recognize_waiting(pipeline.parts.database, serving, ACTOR, now)
+    held = hold_repeats(pipeline.parts.database, serving.recognize, due, ACTOR, now)
     with pipeline.parts.read() as session:
         examples = suggestions.examples(session, 20)
     return MaterializeResult(
@@ -55,6 +59,7 @@ def recognized_submissions(pipeline: Pipeline) -> MaterializeResult[Any]:
             "recognized": done.rows,
             "matched": done.matched,
             "audits_drawn": audits,
+            "repeats_held": held.rows,
             "model_version": done.model_version,
             "suggestions": table(examples),
         }

@@ -17,10 +17,12 @@ OVERDUE_SHARE = 0.2
 
 
 class AuditKind(StrEnum):
-    """`arrival`: drawn before its answer was known; `repeat`: it joined a live mapping."""
+    """`arrival`: drawn before its answer was known; `repeat`: it joined a live mapping; `held`: a
+    repeat too doubtful to pass without a person, chosen for that and no evidence."""
 
     ARRIVAL = "arrival"
     REPEAT = "repeat"
+    HELD = "held"
 
 
 class Cause(StrEnum):

@@ -45,9 +45,21 @@ class AuditsDrawn(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatsHeld(Event):
+    """Repeats of approved texts wait for a person: the policy finds them too doubtful. They are
+    `rows` submissions of so many mappings; the one of a single act is `mapping_id`."""
+
+    name: ClassVar[str] = "audit:held"
+    mappings: int
+    rows: int
+    policy_id: int
+    mapping_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditAnswered(Event):
     """A person audited a mapping; `right` is whether the system's answer was, null if it had none.
-    `policy_id` is the policy that had approved it."""
+    `policy_id` is the policy that had approved it, or had let it pass as a repeat."""
 
     name: ClassVar[str] = "audit:answered"
     audit_id: int

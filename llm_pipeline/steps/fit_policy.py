@@ -1,14 +1,21 @@
 """Fit the policy: which answers may be approved without a person, by the audits there are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from llm_pipeline.domain.approval import Audited, Rule, audits_needed, fit_rule, next_share
-from llm_pipeline.domain.automation import CONFIDENCE, MAX_ERROR, AuditKind, Cause
+from llm_pipeline.domain.approval import (
+    REPEATS,
+    Audited,
+    Rule,
+    audits_needed,
+    fit_rule,
+    next_share,
+)
+from llm_pipeline.domain.automation import CONFIDENCE, MAX_ERROR, Cause
 from llm_pipeline.domain.automation_events import PolicyFitted
-from llm_pipeline.store import activity, audits, breaker, log, policies
+from llm_pipeline.store import activity, audits, breaker, holding, log, policies
 from llm_pipeline.store.audits import Evidence
 from llm_pipeline.store.engine import Session
 from llm_pipeline.store.policies import Policy
@@ -45,7 +52,7 @@ def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: s
         max_error=wish.max_error,
         confidence=wish.confidence,
         rule=rule.as_json(),
-        evidence=_evidence(rule, seen, since),
+        evidence=_evidence(rule, seen, since) | {"held": asdict(holding.held(session))},
         actor=actor,
         offset=log.next_offset(session),
         created_at=at,
@@ -79,12 +86,10 @@ def _evidence_since(session: Session, at: datetime) -> tuple[datetime, breaker.S
 
 
 def _audited(seen: Sequence[Evidence]) -> list[Audited]:
-    """What the policy decides about: what waited, and what joined its own approvals since; in the
-    order in which it was drawn."""
+    """What the policy decides about, in the order in which it was drawn."""
     return [
         Audited(one.stratum, one.score, one.rows, one.wrong, one.inclusion, one.lot)
         for one in sorted(seen, key=lambda each: each.audit_id)
-        if one.kind is AuditKind.ARRIVAL or one.policy_id is not None
     ]
 
 
@@ -107,7 +112,7 @@ def _sentence(rule: Rule) -> str:
 
 
 def _evidence(rule: Rule, seen: Sequence[Evidence], since: datetime) -> dict[str, Any]:
-    repeats = [o for o in seen if o.kind is AuditKind.REPEAT and o.policy_id is None]
+    repeats = [one for one in seen if one.stratum == REPEATS]
     return {
         "since": since.isoformat(),
         "sentence": _sentence(rule),

@@ -14,6 +14,7 @@ from llm_pipeline.store.schema import decisions, mappings
 from llm_pipeline.store.schema_automation import audits
 
 _a, _m = audits.c, mappings.c
+_is_held = _a.kind == AuditKind.HELD.value
 _is_arrival = and_(_a.kind == AuditKind.ARRIVAL.value, _a.answered_at.is_(None))
 
 
@@ -56,7 +57,7 @@ class Drawn:
 class Evidence:
     """An audit for which the system had an answer: one that is overdue is `wrong`.
 
-    `policy_id` is the policy that had approved the answer.
+    `policy_id` is the policy that had approved the answer, or had let it pass as a repeat.
     """
 
     audit_id: int
@@ -174,11 +175,12 @@ def may_audit(session: Session, mapping_id: int, person: str) -> bool:
 
 
 def open_for(session: Session, person: str, after: int, limit: int) -> list[OpenAudit]:
-    """Return open audits that a person may answer, the oldest first, behind the id `after`."""
+    """Return open audits that a person may answer, the oldest first, behind the id `after`. What
+    is held is no evidence: whoever decided about it may confirm it."""
     query = (
         select(_a.id, _a.mapping_id, _m.text, _a.rows, _a.sampled_at, _a.due_at)
         .join(mappings, _m.id == _a.mapping_id)
-        .where(_a.answered_at.is_(None), _a.id > after, ~_decided_by(person))
+        .where(_a.answered_at.is_(None), _a.id > after, _is_held | ~_decided_by(person))
         .order_by(_a.id)
         .limit(limit)
     )
@@ -186,26 +188,28 @@ def open_for(session: Session, person: str, after: int, limit: int) -> list[Open
 
 
 def open_count(session: Session, due_before: datetime | None = None) -> int:
-    """Return how many audits are open; with a time, how many of them were due before it."""
+    """Return how many audits are open; with a time, how many of those drawn were due before it."""
     query = select(func.count()).where(_a.answered_at.is_(None))
     if due_before is not None:
-        query = query.where(_a.due_at < due_before)
+        query = query.where(_a.due_at < due_before, ~_is_held)
     return session.scalar(query) or 0
 
 
 def due_count(session: Session, since: datetime, before: datetime) -> int:
-    """Return how many audits were due in a time, answered or not."""
-    return session.scalar(select(func.count()).where(_a.due_at >= since, _a.due_at < before)) or 0
+    """Return how many of the audits drawn were due in a time, answered or not."""
+    query = select(func.count()).where(_a.due_at >= since, _a.due_at < before, ~_is_held)
+    return session.scalar(query) or 0
 
 
 def answered_count(session: Session) -> int:
-    """Return how many audits were answered in all."""
-    return session.scalar(select(func.count()).where(_a.answered_at.is_not(None))) or 0
+    """Return how many of the audits drawn were answered in all."""
+    return session.scalar(select(func.count()).where(_a.answered_at.is_not(None), ~_is_held)) or 0
 
 
 def evidence(session: Session, since: datetime, at: datetime) -> list[Evidence]:
     """Return the audits drawn since a time that are answered, or overdue at another, in the order
-    of the answers. Those without an answer of the system are left out."""
+    of the answers. Left out are those without an answer of the system, repeats that memory was not
+    asked about, and what was held: no lot chose it."""
     query = (
         select(
             _a.id,
@@ -220,7 +224,7 @@ def evidence(session: Session, since: datetime, at: datetime) -> list[Evidence]:
             *_ANSWER,
         )
         .join(mappings, _m.id == _a.mapping_id)
-        .where(_a.sampled_at >= since, or_(_a.answered_at.is_not(None), _a.due_at < at))
+        .where(_a.sampled_at >= since, or_(_a.answered_at.is_not(None), _a.due_at < at), ~_is_held)
         .order_by(_a.answered_offset, _a.id)
     )
     found: list[Evidence] = []

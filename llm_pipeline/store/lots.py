@@ -56,12 +56,14 @@ def draw(session: Session, how: Draw, at: datetime) -> Lot | None:
     """Let every submission since the last lot take part in one; None if there are none.
 
     In the first lot only what waits: the repeats of all years before would be too many at once.
+    How sure memory was of repeats is told by `holding.score`.
     """
     after = session.scalar(select(func.max(audit_lots.c.upto_id))) or 0
     upto = session.scalar(select(func.max(_s.id))) or 0
     if upto <= after:
         return None
-    new = {"upto_id": upto, "share": how.share, "drawn": 0, "drawn_at": at}
+    held = 0 if after == 0 else None
+    new = {"upto_id": upto, "share": how.share, "drawn": 0, "drawn_at": at, "held": held}
     lot_id = session.scalar(insert(audit_lots).values(new).returning(audit_lots.c.id)) or 0
     chosen = [after + 1 + n for n in drawn_positions(upto - after, how.share, how.dice)]
     hits: Counter[int] = Counter()
@@ -89,11 +91,11 @@ def _answered_for(chosen: Sequence[int]) -> Select[tuple[int]]:
     return (
         select(_m.id)
         .select_from(joined.outerjoin(uploads, uploads.c.id == _s.upload_id))
-        .where(_s.id.in_(chosen), _needs_answer(_s, uploads.c))
+        .where(_s.id.in_(chosen), needs_answer(_s, uploads.c))
     )
 
 
-def _needs_answer(s: Any, u: Any) -> ColumnElement[bool]:
+def needs_answer(s: Any, u: Any) -> ColumnElement[bool]:
     """Whether the system has to answer for a submission: not for trusted labels, nor for what
     waited until a person decided, nor for texts that were rejected."""
     return and_(
@@ -111,7 +113,7 @@ def _groups(ids: Sequence[int], after: int, upto: int) -> Select[Any]:
     number = (
         select(func.count())
         .select_from(s.outerjoin(u, u.c.id == s.c.upload_id))
-        .where(s.c.mapping_id == _m.id, s.c.id > after, s.c.id <= upto, _needs_answer(s.c, u.c))
+        .where(s.c.mapping_id == _m.id, s.c.id > after, s.c.id <= upto, needs_answer(s.c, u.c))
         .correlate(mappings)
         .scalar_subquery()
     )
@@ -161,6 +163,6 @@ def _audit(row: Any, hits: int, how: Draw) -> dict[str, Any]:
         "answer_target_id": row.target_id,
         "policy_id": row.policy_id,
         "stratum": stratum_of(row.evidence, proposed=bool(row.proposed)) if by_policy else REPEATS,
-        "score": row.probability if by_policy else 1.0,
+        "score": row.probability if by_policy else None,
         "model_version": row.model_version if by_policy else None,
     }

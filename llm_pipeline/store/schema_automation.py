@@ -55,6 +55,7 @@ stops = Table(
 )
 
 # Every submission takes part in exactly one lot: those behind the lot before, up to `upto_id`.
+# `held` of its repeats wait for a person; null until somebody looked.
 audit_lots = Table(
     "audit_lots",
     metadata,
@@ -63,6 +64,7 @@ audit_lots = Table(
     Column("share", Float, nullable=False),
     Column("drawn", Id, nullable=False),
     time_column("drawn_at"),
+    Column("held", Id),
 )
 
 # `rows` submissions of a mapping took part in a lot together, and one of them at least was drawn.

@@ -1,4 +1,5 @@
-"""The watches between refits: audits of what policies approved, read after every one of them."""
+"""The watches between refits: audits of what policies approved, and of the repeats that they let
+pass, read after every one of them."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -80,6 +81,6 @@ def look(session: Session, actor: str, at: datetime) -> None:
     reason = (
         f"{found.errors} of {found.audits} audited automatic approvals are wrong: the audits "
         f"favour a broken bound {found.evidence:.0f} to 1, {1 / found.alarm:.0f} to 1 stops; "
-        f"policy {policy_id} approved the last"
+        f"policy {policy_id} accepted the last"
     )
     breaker.stop(session, Cause.AUDITS, "", reason, actor, at)

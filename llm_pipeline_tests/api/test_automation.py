@@ -169,6 +169,30 @@ def test_an_audit_corrects_what_a_policy_had_approved(server: Running, engine: E
     assert history["decisions"][1]["reason"] == f"audit {number}"
 
 
+def test_a_doubtful_repeat_is_held_and_its_answer_counts_at_once(
+    server: Running, client: httpx.Client
+) -> None:
+    approve(client, "MOON CAFE", "AMZN")
+    for target in ("SBUX", "BLUE", "SBUX", "BLUE"):
+        live = client.get(MAPPINGS).json()["items"][0]
+        verdict = {"action": "correct", "target": target, "version": live["version"]}
+        assert client.post(f"{MAPPINGS}/{live['id']}/decision", json=verdict).status_code == 200
+    client.put(POLICY, json={"reason": "the first"})
+
+    joined = submit(client, "moon cafe")
+
+    assert (joined["status"], joined["target"]) == ("approved", "BLUE")
+    assert standing(client)["held"] == {"mappings": 1, "rows": 1}
+    with server.client("reviewer") as reviewer:
+        (shown,) = reviewer.get(AUDITS).json()["items"]
+        assert (shown["mapping_id"], "BLUE" in str(shown)) == (joined["id"], False)
+        done = reviewer.post(f"{AUDITS}/{shown['id']}", json={"target": "SBUX"}).json()
+    assert (done["right"], done["target"]) == (False, "SBUX")
+    assert standing(client)["held"] == {"mappings": 0, "rows": 0}
+    known = client.post("/api/ml/recognize", json={"texts": ["moon cafe"]}).json()
+    assert known["results"][0]["target"] == "SBUX"
+
+
 def test_whoever_decided_is_not_asked(server: Running, engine: Engine) -> None:
     mapping, number = _audited(engine)
     with Database(engine).begin() as session:

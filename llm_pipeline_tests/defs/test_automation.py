@@ -5,11 +5,14 @@ from dagster import DagsterInstance, Definitions, RunRequest, SkipReason
 from llm_pipeline.defs.resources import Pipeline
 from llm_pipeline.defs.sensors import enough_audits, policy_changed
 from llm_pipeline.domain.automation import Cause
-from llm_pipeline.store import breaker
+from llm_pipeline.steps.fit_policy import Wish, fit_policy
+from llm_pipeline.store import breaker, holding
+from llm_pipeline.store.holding import Held
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.automation_factories import answer_audits, arrive, proven, suggest, word
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.defs.running import metadata, run, tick
+from llm_pipeline_tests.factories import merge
 
 
 def test_answered_audits_ask_for_a_policy_which_then_approves(
@@ -50,6 +53,22 @@ def test_recognition_draws_audits_and_approves_behind_its_gate(
     assert result.success
     shown = metadata(result, "automatic_approvals")
     assert (shown["looked_at"], shown["approved"]) == (201, 1)
+
+
+def test_recognition_holds_doubtful_repeats(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts, clock: Clock
+) -> None:
+    database = filled.database
+    arrive(database, clock, ["A FIRST LOT"])
+    merge(database, clock, [("MOON CAFE", "SBUX")], trusted=True)
+    with database.begin() as session:
+        fit_policy(session, Wish(), "tests", clock(), "tests")
+    merge(database, clock, [("MOON CAFE", None)] * 2)
+    result = run(definitions, instance, "recognition")
+    assert result.success
+    assert metadata(result, "recognized_submissions")["repeats_held"] == 2
+    with database.read() as session:
+        assert holding.held(session) == Held(1, 2), "approved once only, and nothing is proven"
 
 
 def test_what_resumes_is_asked_for_again(

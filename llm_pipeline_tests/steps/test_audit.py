@@ -11,6 +11,8 @@ from llm_pipeline.steps.approve import approve_waiting
 from llm_pipeline.steps.audit import Answered, audit
 from llm_pipeline.steps.control import Order, control
 from llm_pipeline.steps.fit_policy import Wish, fit_policy
+from llm_pipeline.steps.hold import score_repeats
+from llm_pipeline.steps.recognize import Serving
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import alerts, audits, breaker, log, mappings, watching
@@ -143,6 +145,10 @@ def test_repeats_of_what_a_policy_approved_are_that_policys(store: Database, clo
         decide(session, new.id, Verdict(Action.CORRECT, 1, "ann", "GS"), clock())
     before = clock()
     arrive(store, clock, ["MOON CAFE", "SUN CAFE", "STAR CAFE"], share=1.0)
+    serving = Serving(lambda _version: pytest.fail("there is no model"))
+    with store.begin() as session:
+        serving.refresh(session)
+        assert score_repeats(session, serving.recognize) == 2
     answer_audits(store, clock, lambda _text: "GS")
     with store.read() as session:
         found = {

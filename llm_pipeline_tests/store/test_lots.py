@@ -67,7 +67,7 @@ def test_what_joins_a_live_mapping_is_a_repeat(store: Database, clock: Clock) ->
     assert _audits(store) == [(1, "repeat", 3)]
     with store.read() as session:
         row = session.execute(select(audits)).mappings().one()
-    assert (row["stratum"], row["score"], row["policy_id"]) == ("exact", 1.0, None)
+    assert (row["stratum"], row["score"], row["policy_id"]) == ("exact", None, None)
     assert row["answer_target_id"] is not None
 
 
