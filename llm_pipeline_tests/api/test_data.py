@@ -74,7 +74,7 @@ def test_every_component_is_told_as_it_is(client: httpx.Client) -> None:
 def test_models_are_listed_and_an_unknown_one_is_not_found(
     client: httpx.Client, engine: Engine
 ) -> None:
-    assert client.post("/api/ml/rollback", json={}).status_code == 409
+    assert client.post("/api/ml/rollback", json={}).status_code == 404
     with transaction(engine) as session:
         models.add_challenger(session, trained("1"))
         models.promote(session, "1", "first", now())
