@@ -33,7 +33,8 @@ AUDIT_REASON = "audit {}"
 TAKES_TARGET = (Action.APPROVE, Action.CORRECT)
 
 
-def _standing(session: Session) -> StandingOut:
+def standing(session: Session) -> StandingOut:
+    """Return how automatic approval stands now."""
     at = now()
     policy, stops = policies.in_force(session), breaker.open_stops(session)
     wish, watched = wished(policy), watching.watch(session, at)
@@ -88,7 +89,7 @@ def _sentence(rule: Rule, stops: list[breaker.Stop], missing: int) -> str:
 @router.get("/policy", summary="The bound, the policy it comes to, and what stops it")
 def get_policy(services: Given, _caller: Viewer) -> StandingOut:
     with services.parts.read() as session:
-        return _standing(session)
+        return standing(session)
 
 
 @router.put("/policy", summary="Set the bound; stop or resume automatic approval")
@@ -98,7 +99,7 @@ def put_policy(services: Given, caller: Admin, body: NewPolicy) -> StandingOut:
         wish = Wish(body.max_error or before.max_error, body.confidence or before.confidence)
         control(session, Order(body.stop, body.resume, body.reason), caller.user, now())
         fit_policy(session, wish, caller.user, now(), body.reason or "set by an admin")
-        return _standing(session)
+        return standing(session)
 
 
 @router.get("/policies", summary="Versions of the policy, newest first")

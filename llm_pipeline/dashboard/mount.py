@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from llm_pipeline.api import auth, notices
 from llm_pipeline.api.deps import Services
 from llm_pipeline.dashboard import (
+    automation,
     center,
     data,
     doubts,
@@ -57,6 +58,7 @@ PAGES: dict[str, tuple[str, Build]] = {
     "/ml": ("ML Dashboard", learning.build),
     "/recognise": ("Try and teach", recognition.build),
     "/doubts": ("Label errors", doubts.build),
+    "/automation": ("Automatic approval", automation.build),
     "/data": ("Data Management", data.build),
     "/gates": ("Quality gates", gates.build),
     "/events": ("Events", happenings.build),

@@ -48,7 +48,11 @@ PLACES: tuple[tuple[Place, tuple[Place, ...]], ...] = (
     ),
     (
         Place("/ml", "ML Dashboard"),
-        (Place("/recognise", "Try and teach"), Place("/doubts", "Label errors")),
+        (
+            Place("/recognise", "Try and teach"),
+            Place("/doubts", "Label errors"),
+            Place("/automation", "Automatic approval"),
+        ),
     ),
     (
         Place("/data", "Data Management", "alerts"),
