@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from llm_pipeline.domain.learning_events import AlertAcknowledged, AlertRaised, AlertResolved
+from llm_pipeline.domain.learning_events import AlertAcknowledged
 from llm_pipeline.store import alerts, log
 from llm_pipeline.store.engine import Session
 
@@ -17,16 +17,12 @@ def raise_alert(
     at: datetime,
 ) -> None:
     """Open an alert and tell of it; one that is open already is only counted."""
-    opened = alerts.raise_once(session, alerts.Finding(rule, subject, severity, message), at)
-    if opened is not None:
-        log.append(session, at, AlertRaised(actor, opened, rule, severity, message))
+    alerts.tell(session, alerts.Finding(rule, subject, severity, message), actor, at)
 
 
 def resolve_alert(session: Session, rule: str, subject: str, actor: str, at: datetime) -> None:
     """Close the open alert of a rule about a subject, if there is one."""
-    closed = alerts.resolve(session, rule, subject, at)
-    if closed is not None:
-        log.append(session, at, AlertResolved(actor, closed, rule))
+    alerts.settle(session, rule, subject, actor, at)
 
 
 def acknowledge_alert(session: Session, alert_id: int, actor: str, at: datetime) -> alerts.Alert:

@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 
 from llm_pipeline.domain.automation import Cause
 from llm_pipeline.domain.drift import Drift, compare
-from llm_pipeline.domain.learning_events import AlertRaised, AlertResolved
-from llm_pipeline.store import alerts, breaker, log, stream_sample
+from llm_pipeline.store import alerts, breaker, stream_sample
 from llm_pipeline.store.engine import Session
 
 RECENT = timedelta(days=1)
@@ -23,12 +22,8 @@ def look_for_drift(session: Session, actor: str, at: datetime) -> Drift:
     if found.is_large:
         message = f"the submissions of the last day are unlike those before: {found.explain()}"
         finding = alerts.Finding(rule, SUBJECT, "critical", message)
-        raised = alerts.raise_once(session, finding, at)
-        if raised is not None:
-            log.append(session, at, AlertRaised(actor, raised, rule, "critical", message))
+        alerts.tell(session, finding, actor, at)
     else:
-        closed = alerts.resolve(session, rule, SUBJECT, at)
-        if closed is not None:
-            log.append(session, at, AlertResolved(actor, closed, rule))
+        alerts.settle(session, rule, SUBJECT, actor, at)
     breaker.look(session, actor, at)
     return found

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from llm_pipeline.domain.automation import Cause
-from llm_pipeline.domain.learning_events import AlertRaised, AlertResolved
 from llm_pipeline.domain.triggers import ASKED, LONGEST_WAIT, MISSING_AFTER, QUIET, Trigger, bucket
 from llm_pipeline.errors import Conflict
 from llm_pipeline.store import alerts, breaker, feedback, log, models, training, wishes
@@ -83,16 +82,11 @@ def ask(session: Session, reason: str, actor: str, at: datetime) -> int:
 def _look_for_missing(session: Session, actor: str, at: datetime) -> None:
     late = wishes.wanted_before(session, at - MISSING_AFTER)
     if not late:
-        closed = alerts.resolve(session, MISSING, "learning", at)
-        if closed is not None:
-            log.append(session, at, AlertResolved(actor, closed, MISSING))
+        alerts.settle(session, MISSING, "learning", actor, at)
         return
     minutes = MISSING_AFTER.total_seconds() / 60
     message = (
         f"a training is wanted since {late[0].wanted_at:%Y-%m-%d %H:%M} UTC and has not ended "
         f"after {minutes:.0f} minutes: {late[0].reason}. Is the Dagster daemon running?"
     )
-    found = alerts.Finding(MISSING, "learning", "critical", message)
-    raised = alerts.raise_once(session, found, at)
-    if raised is not None:
-        log.append(session, at, AlertRaised(actor, raised, MISSING, "critical", message))
+    alerts.tell(session, alerts.Finding(MISSING, "learning", "critical", message), actor, at)

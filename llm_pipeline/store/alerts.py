@@ -6,7 +6,9 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from llm_pipeline.domain.learning_events import AlertRaised, AlertResolved
 from llm_pipeline.errors import NotFound
+from llm_pipeline.store import log
 from llm_pipeline.store.schema_operations import alerts
 
 
@@ -66,6 +68,21 @@ def resolve(session: Session, rule: str, subject: str, at: datetime) -> int | No
             update(alerts).where(alerts.c.id == current).values(resolved_at=at, updated_at=at)
         )
     return current
+
+
+def tell(session: Session, found: Finding, actor: str, at: datetime) -> None:
+    """Open an alert and tell of it; one that is open already is only counted."""
+    opened = raise_once(session, found, at)
+    if opened is not None:
+        told = AlertRaised(actor, opened, found.rule, found.severity, found.message)
+        log.append(session, at, told)
+
+
+def settle(session: Session, rule: str, subject: str, actor: str, at: datetime) -> None:
+    """Close the open alert of a rule about a subject, if there is one, and tell of it."""
+    closed = resolve(session, rule, subject, at)
+    if closed is not None:
+        log.append(session, at, AlertResolved(actor, closed, rule))
 
 
 def _open_id(session: Session, rule: str, subject: str) -> int | None:

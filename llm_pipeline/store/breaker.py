@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.automation import ALERTING, OVERDUE_SHARE, Cause, stops_approval
 from llm_pipeline.domain.automation_events import AutomationResumed, AutomationStopped
-from llm_pipeline.domain.learning_events import AlertRaised, AlertResolved
 from llm_pipeline.store import alerts, audits, log, policies
 from llm_pipeline.store.schema_automation import stops
 from llm_pipeline.store.schema_operations import alerts as alert_rows
@@ -86,9 +85,7 @@ def stop(
     log.append(session, at, told)
     message = f"automatic approval stopped: {reason}"
     found = alerts.Finding(ALERT_RULE, f"{cause.value} {subject}".strip(), "critical", message)
-    alert_id = alerts.raise_once(session, found, at)
-    if alert_id is not None:
-        log.append(session, at, AlertRaised(actor, alert_id, ALERT_RULE, "critical", message))
+    alerts.tell(session, found, actor, at)
     return True
 
 
@@ -111,9 +108,7 @@ def resume(
     told = AutomationResumed(actor, ended.id, ended.cause.value, ended.subject, reason, still)
     log.append(session, at, told)
     subject = f"{ended.cause.value} {ended.subject}".strip()
-    closed = alerts.resolve(session, ALERT_RULE, subject, at)
-    if closed is not None:
-        log.append(session, at, AlertResolved(actor, closed, ALERT_RULE))
+    alerts.settle(session, ALERT_RULE, subject, actor, at)
 
 
 def look(session: Session, actor: str, at: datetime) -> list[Stop]:

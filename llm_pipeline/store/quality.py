@@ -7,10 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.event import Event
 from llm_pipeline.domain.learning_events import (
-    AlertRaised,
-    AlertResolved,
     GateChecked,
     ReportWritten,
 )
@@ -61,23 +58,18 @@ def record_gate(
     """Store a gate result, tell of it, and raise or resolve the alert that belongs to its suite."""
     told = [f"{failure['reason']} ({failure['failing']} rows)" for failure in result.failures]
     checked = GateChecked(actor, result.suite, result.success, result.severity, result.rows, told)
-    alert = _alert(session, result, "; ".join(told), actor, at)
-    log.append(session, at, checked, *alert)
+    log.append(session, at, checked)
+    _alert(session, result, "; ".join(told), actor, at)
     save_gate(session, result, as_of, at, upload_id)
 
 
-def _alert(
-    session: Session, result: GateResult, message: str, actor: str, at: datetime
-) -> list[Event]:
+def _alert(session: Session, result: GateResult, message: str, actor: str, at: datetime) -> None:
     if result.success:
-        settled = alerts.resolve(session, ALERT_RULE, result.suite, at)
-        return [] if settled is None else [AlertResolved(actor, settled, ALERT_RULE)]
+        alerts.settle(session, ALERT_RULE, result.suite, actor, at)
+        return
     message = f"the gate {result.suite} failed: {message}"
     found = alerts.Finding(ALERT_RULE, result.suite, result.severity, message)
-    raised = alerts.raise_once(session, found, at)
-    if raised is None:
-        return []
-    return [AlertRaised(actor, raised, ALERT_RULE, result.severity, message)]
+    alerts.tell(session, found, actor, at)
 
 
 def save_gate(
