@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, log, log1p
 
+ALARM = 0.05  # the probability of a false stop, of all watches together
+WATCHED = 6  # watches begun at the last refits: a good past must not hide a sudden fault
+HIGHEST = 0.5  # a watch finds out about errors above it only
 # The error supposed, as a multiple of the bound, and at least; the last ones find a breakdown fast.
 WORSE = ((1.5, 0.0), (2.0, 0.0), (3.0, 0.0), (5.0, 0.1), (10.0, 0.25), (20.0, 0.5))
 BETTER = (0.0, 0.25, 0.5)
@@ -27,7 +30,7 @@ class Watch:
     """
 
     max_error: float
-    alarm: float = 0.05
+    alarm: float = ALARM
     audits: int = 0
     errors: int = 0
 

@@ -14,12 +14,9 @@ from llm_pipeline.domain.approval import (
     next_share,
 )
 from llm_pipeline.domain.proving import CAUTION
-from llm_pipeline.domain.watch import Watch
+from llm_pipeline.domain.watch import ALARM, HIGHEST, WATCHED, Watch
 
 ALL = ""  # the watch over everything, beside one for each stratum
-ALARM = 0.05
-WATCHED = 6  # watches at once, begun at the last refits: a good past must not hide a sudden fault
-HIGHEST = 0.5  # a watch finds out about errors above it only
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,7 @@ def _evidence_since(session: Session, at: datetime) -> tuple[datetime, breaker.S
 
 def _audited(seen: Sequence[Evidence]) -> list[Audited]:
     """What the policy decides about, in the order in which it was drawn."""
-    return [
-        Audited(one.stratum, one.score, one.rows, one.wrong, one.inclusion, one.lot)
-        for one in sorted(seen, key=lambda each: each.audit_id)
-    ]
+    return [one.audited for one in sorted(seen, key=lambda each: each.audit_id)]
 
 
 def missing_audits(rule: Rule) -> int:

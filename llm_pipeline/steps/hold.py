@@ -27,9 +27,10 @@ def score_repeats(session: Session, recognize: Recognize) -> int:
     What memory does not know by the letter yet is left for the next time.
     """
     policy = policies.in_force(session)
+    rule = None if policy is None else _rule(policy)
     found = _sure(recognize, holding.unscored(session))
     for repeats, probability in found:
-        passes = policy is not None and _passes(policy, probability, repeats.rows)
+        passes = rule is not None and rule.accepts(REPEATS, probability, repeats.rows)
         policy_id = policy.id if policy is not None and passes else None
         holding.score(session, repeats.id, probability, policy_id)
     return len(found)
@@ -104,20 +105,20 @@ def _sure(recognize: Recognize, repeats: Sequence[Repeats]) -> list[Doubtful]:
     return found
 
 
-def _passes(policy: Policy, probability: float, rows: int) -> bool:
-    """Whether the policy lets a repeat pass. While no audit of repeats was answered it is trusted
-    as before any proof."""
-    rule = Rule.from_json(policy.rule)
+def _rule(policy: Policy) -> Rule:
+    """The rule by which repeats pass. While no audit of repeats was answered they are trusted as
+    before any proof."""
     if not policy.evidence["repeats"]["audits"]:
-        rule = Rule(policy.max_error, policy.confidence)
-    return rule.accepts(REPEATS, probability, rows)
+        return Rule(policy.max_error, policy.confidence)
+    return Rule.from_json(policy.rule)
 
 
 def _doubtful(recognize: Recognize, policy: Policy, repeats: Sequence[Repeats]) -> list[Doubtful]:
+    rule = _rule(policy)
     return [
         one
         for one in _sure(recognize, repeats)
-        if not _passes(policy, one.probability, one.repeats.rows)
+        if not rule.accepts(REPEATS, one.probability, one.repeats.rows)
     ]
 
 

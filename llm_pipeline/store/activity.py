@@ -40,7 +40,7 @@ class Agreement:
 
 def add(session: Session, at: datetime, who: str, counts: Mapping[str, int]) -> None:
     """Count what `who` did at a time, by kind."""
-    hour = at.replace(minute=0, second=0, microsecond=0)
+    hour = _hour(at)
     rows = [
         {"kind": kind, "hour": hour, "who": who, "number": number}
         for kind, number in counts.items()
@@ -59,6 +59,10 @@ def add(session: Session, at: datetime, who: str, counts: Mapping[str, int]) -> 
     )
 
 
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
 def total(session: Session, kind: str) -> int:
     """Return how often something was done in all."""
     query = select(func.sum(activity_counts.c.number)).where(activity_counts.c.kind == kind)
@@ -68,16 +72,14 @@ def total(session: Session, kind: str) -> int:
 def since(session: Session, kind: str, at: datetime) -> int:
     """Return how often something was done since the hour of a time."""
     a = activity_counts.c
-    hour = at.replace(minute=0, second=0, microsecond=0)
-    query = select(func.sum(a.number)).where(a.kind == kind, a.hour >= hour)
+    query = select(func.sum(a.number)).where(a.kind == kind, a.hour >= _hour(at))
     return int(session.scalar(query) or 0)
 
 
 def of_person(session: Session, who: str, since: datetime) -> dict[str, int]:
     """Return what somebody did since the hour of a time, by kind."""
     a = activity_counts.c
-    hour = since.replace(minute=0, second=0, microsecond=0)
-    query = select(a.kind, func.sum(a.number)).where(a.who == who, a.hour >= hour)
+    query = select(a.kind, func.sum(a.number)).where(a.who == who, a.hour >= _hour(since))
     rows = session.execute(query.group_by(a.kind).order_by(a.kind))
     return {row[0]: int(row[1]) for row in rows}
 

@@ -7,9 +7,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from llm_pipeline.domain.approval import Audited
 from llm_pipeline.domain.automation import AuditKind, stratum_of
 from llm_pipeline.domain.records import Status
 from llm_pipeline.errors import NotFound
+from llm_pipeline.store.decisions import of_newest
 from llm_pipeline.store.schema import decisions, mappings
 from llm_pipeline.store.schema_automation import audits
 
@@ -71,6 +73,11 @@ class Evidence:
     wrong: bool
     sampled_at: datetime
     answered_at: datetime | None
+
+    @property
+    def audited(self) -> Audited:
+        """The audit as the rules weigh it."""
+        return Audited(self.stratum, self.score, self.rows, self.wrong, self.inclusion, self.lot)
 
 
 def note_approved(session: Session, approved: Sequence[int], policy_id: int) -> None:
@@ -157,15 +164,7 @@ def record(session: Session, drawn: Drawn, said: Answer, at: datetime, offset: i
 
 def _decided_by(person: str) -> ColumnElement[bool]:
     """Whether the newest decision about a mapping is this person's."""
-    newest = (
-        select(decisions.c.actor)
-        .where(decisions.c.mapping_id == _m.id)
-        .order_by(decisions.c.id.desc())
-        .limit(1)
-        .correlate(mappings)
-        .scalar_subquery()
-    )
-    return func.coalesce(newest, "") == person
+    return func.coalesce(of_newest(decisions.c.actor), "") == person
 
 
 def may_audit(session: Session, mapping_id: int, person: str) -> bool:

@@ -4,8 +4,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import Column, ColumnElement, ScalarSelect, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,21 @@ from llm_pipeline.domain.records import Action, Status
 from llm_pipeline.errors import Conflict, NotFound
 from llm_pipeline.store.schema import decisions, mappings, targets
 from llm_pipeline.store.settling import Act, Change, choose, settle
+
+Value = TypeVar("Value")
+
+
+def of_newest(column: Column[Value]) -> ScalarSelect[Value]:
+    """What the newest decision about a mapping says, within a query of mappings."""
+    return (
+        select(column)
+        .where(decisions.c.mapping_id == mappings.c.id)
+        .order_by(decisions.c.id.desc())
+        .limit(1)
+        # Left to itself SQLAlchemy reads all mappings in a subquery within another.
+        .correlate(mappings)
+        .scalar_subquery()
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from llm_pipeline.domain.approval import (
 )
 from llm_pipeline.domain.automation import AuditKind, drawn_positions, stratum_of
 from llm_pipeline.domain.records import LIVE, Status
+from llm_pipeline.store.decisions import of_newest
 from llm_pipeline.store.schema import decisions, mappings, submissions, uploads
 from llm_pipeline.store.schema_automation import audit_lots, audits
 
@@ -117,14 +118,6 @@ def _groups(ids: Sequence[int], after: int, upto: int) -> Select[Any]:
         .correlate(mappings)
         .scalar_subquery()
     )
-    policy = (
-        select(decisions.c.policy_id)
-        .where(decisions.c.mapping_id == _m.id)
-        .order_by(decisions.c.id.desc())
-        .limit(1)
-        .correlate(mappings)
-        .scalar_subquery()
-    )
     return select(
         _m.id,
         case((_m.status.in_([status.value for status in LIVE]), _m.target_id)).label("target_id"),
@@ -134,7 +127,7 @@ def _groups(ids: Sequence[int], after: int, upto: int) -> Select[Any]:
         _m.model_version,
         (_m.proposed_target_id == _m.target_id).label("proposed"),
         number.label("rows"),
-        policy.label("policy_id"),
+        of_newest(decisions.c.policy_id).label("policy_id"),
     ).where(_m.id.in_(ids))
 
 

@@ -6,16 +6,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.approval import Audited, Rule
+from llm_pipeline.domain.approval import Rule
 from llm_pipeline.domain.automation import Cause
-from llm_pipeline.domain.watch import Watch
+from llm_pipeline.domain.watch import ALARM, HIGHEST, WATCHED, Watch
 from llm_pipeline.store import audits, breaker, policies
 from llm_pipeline.store.audits import Evidence
 from llm_pipeline.store.policies import Policy
-
-ALARM = 0.05  # the probability of a false stop, of all watches together
-WATCHED = 6  # watches begun at the last refits: a good past must not hide a sudden fault
-HIGHEST = 0.5  # a watch finds out about errors above it only
 
 
 def watch(session: Session, at: datetime) -> tuple[Watch, int | None] | None:
@@ -36,8 +32,7 @@ def watch(session: Session, at: datetime) -> tuple[Watch, int | None] | None:
     seen = [
         one
         for one in audits.evidence(session, since, at)
-        if one.policy_id is not None
-        and Audited(one.stratum, one.score, one.rows, one.wrong, one.inclusion, one.lot).counts
+        if one.policy_id is not None and one.audited.counts
     ]
     begun = [made for made in policies.page(session, None, WATCHED) if made.created_at >= since]
     levels = list(_levels(begun or [policy], since))

@@ -5,8 +5,9 @@ ended with it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.automation_events import LearningWanted
@@ -59,6 +60,10 @@ def want(
 
 def _wishes(session: Session, *conditions: object) -> list[Wish]:
     query = select(wanted_trainings).where(*conditions).order_by(_w.id)  # type: ignore[arg-type]
+    return _read(session, query)
+
+
+def _read(session: Session, query: Select[Any]) -> list[Wish]:
     return [Wish(row[0], Trigger(row[1]), *row[2:]) for row in session.execute(query)]
 
 
@@ -79,8 +84,7 @@ def wanted_before(session: Session, at: datetime) -> list[Wish]:
 
 def history(session: Session, limit: int = 50) -> list[Wish]:
     """Return wishes, newest first."""
-    query = select(wanted_trainings).order_by(_w.id.desc()).limit(limit)
-    return [Wish(row[0], Trigger(row[1]), *row[2:]) for row in session.execute(query)]
+    return _read(session, select(wanted_trainings).order_by(_w.id.desc()).limit(limit))
 
 
 def asked(session: Session, wish_id: int, run_id: str, at: datetime) -> None:
