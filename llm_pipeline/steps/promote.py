@@ -1,8 +1,9 @@
 """Promote: the challenger becomes champion if it beats it on the same held-out texts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -87,8 +88,8 @@ def settle(
         log.append(session, at, ModelShadowing(actor, version, champion, shadow, verdict.reason))
         return False
     if verdict.promote:
-        why = Why(verdict.reason, actor, verdict.comparison)
-        promote_for(session, registry, version, why, at)
+        numbers = verdict.comparison
+        promote(session, registry, version, verdict.reason, actor, at, comparison=numbers)
         return True
     models.refuse(session, version, verdict.reason)
     champion = compared.champion.version if compared.champion else ""
@@ -96,22 +97,6 @@ def settle(
     log.append(session, at, refused)
     registry.refuse(version, verdict.reason)
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """Why a version is to answer, who says so, and the numbers of a comparison if there was one."""
-
-    reason: str
-    actor: str
-    comparison: Mapping[str, float] = field(default_factory=dict)
-
-
-def promote(
-    session: Session, registry: Registry, version: str, reason: str, actor: str, at: datetime
-) -> None:
-    """Make a version the champion, in the store and in MLflow. Raises NotFound."""
-    promote_for(session, registry, version, Why(reason, actor), at)
 
 
 def judged(
@@ -126,16 +111,25 @@ def judged(
     return settle(session, registry, compared, actor, at)
 
 
-def promote_for(session: Session, registry: Registry, version: str, why: Why, at: datetime) -> None:
-    """As `promote`, with the numbers that say so."""
-    reason = why.reason
+def promote(
+    session: Session,
+    registry: Registry,
+    version: str,
+    reason: str,
+    actor: str,
+    at: datetime,
+    *,
+    comparison: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Make a version the champion, in the store and in MLflow, with the numbers of the comparison
+    if there was one. Raises NotFound."""
     model = models.get(session, version)
     champion = models.champion(session)
     if champion is not None and champion.version == version:
         return
     models.promote(session, version, reason, at)
     replaced = champion.version if champion else None
-    told = (version, replaced, model.as_of, reason, dict(why.comparison))
-    log.append(session, at, ModelPromoted(why.actor, *told))
+    told = (version, replaced, model.as_of, reason, dict(comparison))
+    log.append(session, at, ModelPromoted(actor, *told))
     # Last, so that a failure here rolls the store back and nothing has changed.
     registry.promote(version, reason)
