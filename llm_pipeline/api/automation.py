@@ -15,7 +15,7 @@ from llm_pipeline.api.automation_schemas import (
     WatchOut,
 )
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId
-from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.domain.approval import Rule
 from llm_pipeline.domain.records import Action, Status
 from llm_pipeline.domain.watch import Watch
@@ -109,12 +109,7 @@ def list_policies(
     with services.parts.read() as session:
         found = policies.page(session, row_position(cursor), limit + 1)
         total = policies.count(session)
-    return Page(
-        items=[PolicyOut.of(stored) for stored in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].id) if len(found) > limit else None,
-        total=total,
-        total_is_exact=True,
-    )
+    return page_of(found, limit, PolicyOut.of, total)
 
 
 @router.get("/stops", summary="When automatic approval stopped, why, and how it went on")
@@ -132,13 +127,7 @@ def list_audits(
     with services.parts.read() as session:
         found = audits.open_for(session, caller.user, row_position(cursor) or 0, limit + 1)
         total = audits.open_count(session)
-    fields = AuditOut.model_fields
-    return Page(
-        items=[AuditOut(**{n: getattr(one, n) for n in fields}) for one in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].id) if len(found) > limit else None,
-        total=total,
-        total_is_exact=True,
-    )
+    return page_of(found, limit, AuditOut.model_validate, total)
 
 
 @router.post("/audits/{audit_id}", summary="Say what an audited text means")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from llm_pipeline.api.deps import Word
 from llm_pipeline.api.schemas import Incoming
@@ -145,6 +145,8 @@ class StandingOut(BaseModel):
 
 class AuditOut(BaseModel):
     """A text to be audited, without any answer; `rows` submissions hang on it."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     id: int
     mapping_id: int

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from llm_pipeline.api.auth import Reviewer, Viewer
 from llm_pipeline.api.components import Component, examine
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Word
-from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.api.state import AlertOut, GateOut
 from llm_pipeline.domain.events import EVENTS
 from llm_pipeline.steps.alert import acknowledge_alert
@@ -82,12 +82,7 @@ def list_events(
     with services.parts.read() as session:
         found = log.newest(session, limit + 1, row_position(cursor), names)
         total = log.latest(session)
-    return Page(
-        items=[EventOut.model_validate(one) for one in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].offset) if len(found) > limit else None,
-        total=total,
-        total_is_exact=not names,
-    )
+    return page_of(found, limit, EventOut.model_validate, total, place="offset", is_exact=not names)
 
 
 @router.get("/api/llm-data/quality", summary="Gate results: of a suite, else the newest of each")
@@ -111,12 +106,7 @@ def list_alerts(
     with services.parts.read() as session:
         found = alerts.page(session, row_position(cursor), limit + 1)
         total = alerts.count(session)
-    return Page(
-        items=[AlertDetail.model_validate(one) for one in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].id) if len(found) > limit else None,
-        total=total,
-        total_is_exact=True,
-    )
+    return page_of(found, limit, AlertDetail.model_validate, total)
 
 
 @router.post("/api/llm-data/alerts/{alert_id}/acknowledge", summary="Say that you saw an alert")

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from llm_pipeline.api.auth import Reviewer, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId
-from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.api.schemas import MappingOut
 from llm_pipeline.steps.uphold import uphold
 from llm_pipeline.store import label_errors, mappings
@@ -53,12 +53,7 @@ def list_label_errors(
     with services.parts.read() as session:
         found = label_errors.page(session, row_position(cursor), limit + 1)
         total = label_errors.count(session)
-    return Page(
-        items=[LabelErrorOut.of(one) for one in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].id) if len(found) > limit else None,
-        total=total,
-        total_is_exact=True,
-    )
+    return page_of(found, limit, LabelErrorOut.of, total)
 
 
 @router.post("/{mapping_id}/dismiss", summary="The label is right: do not list it again")

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from llm_pipeline.errors import InvalidInput
 
 Item = TypeVar("Item")
+Row = TypeVar("Row")
 
 
 class Page(BaseModel, Generic[Item]):
@@ -27,6 +29,27 @@ def cursor_of(position: str | int) -> str:
     'SBUX'
     """
     return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
+
+
+def page_of(
+    found: Sequence[Row],
+    limit: int,
+    told: Callable[[Row], Item],
+    total: int,
+    *,
+    place: str = "id",
+    is_exact: bool = True,
+) -> Page[Item]:
+    """Return the first `limit` rows as a page; of `found` there is one more if the list goes on.
+
+    `place` is the attribute that says where in the list a row stands.
+    """
+    return Page(
+        items=[told(row) for row in found[:limit]],
+        next_cursor=cursor_of(getattr(found[limit - 1], place)) if len(found) > limit else None,
+        total=total,
+        total_is_exact=is_exact,
+    )
 
 
 def position_of(cursor: str) -> str:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm_pipeline.api.deps import Moment, Word
 from llm_pipeline.api.narrowing import narrowed
@@ -185,6 +185,8 @@ class PlanPreview(PlanOut):
 
 class LeftOut(BaseModel):
     """A mapping that a plan left alone, and why."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     mapping_id: int
     text: str

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from llm_pipeline.api.auth import Reviewer, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Services
-from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.api.plan_schemas import LeftOut, NewPlan, PlanHash, PlanOut, PlanPreview
 from llm_pipeline.steps.apply_plan import begin_apply, begin_undo, cancel
 from llm_pipeline.steps.plan import Request, plan
@@ -33,12 +33,7 @@ def list_plans(
     with services.parts.read() as session:
         found = plans.page(session, row_position(cursor), limit + 1)
         total = plans.count(session)
-    return Page(
-        items=[PlanOut.of(stored) for stored in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].id) if len(found) > limit else None,
-        total=total,
-        total_is_exact=True,
-    )
+    return page_of(found, limit, PlanOut.of, total)
 
 
 @router.get("/{plan_id}", summary="One plan: its preview and how far it came")
@@ -81,10 +76,5 @@ def list_left(
         stored = plans.get(session, plan_id)
         after = row_position(cursor) or 0
         found = plans.leftovers(session, plan_id, undoing=undoing, after=after, limit=limit + 1)
-    fields = LeftOut.model_fields
-    return Page(
-        items=[LeftOut(**{n: getattr(one, n) for n in fields}) for one in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].mapping_id) if len(found) > limit else None,
-        total=stored.kept if undoing else stored.changed_since,
-        total_is_exact=True,
-    )
+    total = stored.kept if undoing else stored.changed_since
+    return page_of(found, limit, LeftOut.model_validate, total, place="mapping_id")

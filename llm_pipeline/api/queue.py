@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from llm_pipeline.api.auth import Caller, Reviewer, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, Word
-from llm_pipeline.api.paging import Page, cursor_of, position_of, row_position
+from llm_pipeline.api.paging import Page, cursor_of, page_of, position_of, row_position
 from llm_pipeline.api.queue_schemas import (
     EVIDENCE,
     AgreementOut,
@@ -146,12 +146,7 @@ def list_conflicts(
     with services.parts.read() as session:
         found = conflicts.page(session, row_position(cursor) or 0, limit + 1)
         total = conflicts.count(session)
-    return Page(
-        items=[InConflictOut.model_validate(one) for one in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].mapping_id) if len(found) > limit else None,
-        total=total,
-        total_is_exact=True,
-    )
+    return page_of(found, limit, InConflictOut.model_validate, total, place="mapping_id")
 
 
 @router.get("/agreement", summary="How often two reviewers say the same")

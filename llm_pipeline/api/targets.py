@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 
 from llm_pipeline.api.auth import Admin, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, Word
-from llm_pipeline.api.paging import Page, cursor_of, position_of
+from llm_pipeline.api.paging import Page, page_of, position_of
 from llm_pipeline.api.schemas import Loaded, NewTarget, TargetOut
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.steps.load import load_targets
@@ -27,12 +27,7 @@ def search_targets(
     with services.parts.read() as session:
         found = catalogue.page(session, q, after, limit + 1)
         total = state.target_count(session, q)
-    return Page(
-        items=[TargetOut.of(entry) for entry in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].key) if len(found) > limit else None,
-        total=total,
-        total_is_exact=True,
-    )
+    return page_of(found, limit, TargetOut.of, total, place="key")
 
 
 @router.post("", summary="Create or change one target or many, by key")

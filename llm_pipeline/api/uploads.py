@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from llm_pipeline.api import intake
 from llm_pipeline.api.auth import Caller, Submitter, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Services, Word
-from llm_pipeline.api.paging import Page, cursor_of, row_position
+from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.api.schemas import Incoming
 from llm_pipeline.domain.records import Role, Status
 from llm_pipeline.domain.rows import Columns
@@ -156,12 +156,7 @@ def list_uploads(
     with services.parts.read() as session:
         found = state.upload_page(session, row_position(cursor), limit + 1)
         total = state.upload_count(session)
-    return Page(
-        items=[UploadOut.of(upload) for upload in found[:limit]],
-        next_cursor=cursor_of(found[limit - 1].id) if len(found) > limit else None,
-        total=total,
-        total_is_exact=True,
-    )
+    return page_of(found, limit, UploadOut.of, total)
 
 
 @router.get("/{upload_id}", summary="One file and its progress")
