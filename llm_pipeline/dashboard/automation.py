@@ -5,7 +5,7 @@ from markupsafe import Markup
 from llm_pipeline.api import automation as routes
 from llm_pipeline.api.automation_schemas import AuditAnswer
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
@@ -70,10 +70,3 @@ class Automation:
             )
 
         return await self._sheet.read(look)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put automatic approval up."""
-    page = Automation(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)

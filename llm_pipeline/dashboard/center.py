@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from llm_pipeline.api.center import NEWEST_SUBMISSIONS
 from llm_pipeline.api.paging import cursor_of, position_of
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role, Source, Status
@@ -124,13 +124,6 @@ class Center:
     async def _show(self) -> None:
         self._table.show(await _table(self._sheet, self._asked))
         self._top.show(_top(self._sheet, self._asked, self._counts))
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put the list up; it changes with what is typed, and as things happen."""
-    center = Center(sheet)
-    await center.open()
-    pulse.moved.subscribe(center.beat)
 
 
 def _top(sheet: Sheet, asked: Asked, counts: dict[str, int]) -> Markup:

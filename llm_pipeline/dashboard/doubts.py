@@ -5,7 +5,7 @@ from markupsafe import Markup
 from llm_pipeline.api import center, label_errors
 from llm_pipeline.api.schemas import NewDecision
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Action, Role
@@ -80,10 +80,3 @@ class Doubts:
             )
 
         return await self._sheet.read(look)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put the doubts up."""
-    page = Doubts(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)

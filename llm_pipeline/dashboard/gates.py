@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.store import quality, state
@@ -33,10 +33,3 @@ class Gates:
             return rendered("gates.html", newest=newest, suite=suite, history=history)
 
         return await self._sheet.read(look)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put the gates up."""
-    page = Gates(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)

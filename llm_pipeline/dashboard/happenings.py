@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.dashboard.telling import told
@@ -54,10 +54,3 @@ class Happenings:
             )
 
         return await self._sheet.read(look)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put the log up."""
-    page = Happenings(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)

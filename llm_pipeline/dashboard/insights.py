@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.forecast import SHORTEST_HISTORY
@@ -39,10 +39,3 @@ class Insights:
             )
 
         return await self._sheet.read(look)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put the forecast up."""
-    page = Insights(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)

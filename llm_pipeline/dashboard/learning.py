@@ -8,7 +8,7 @@ from llm_pipeline.api import models as routes
 from llm_pipeline.api.deps import Services
 from llm_pipeline.api.ml import ModelStatus, get_model_status
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
@@ -95,10 +95,3 @@ def _rendered(
         asked=asked,
         may=may,
     )
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put the models up."""
-    page = Learning(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)

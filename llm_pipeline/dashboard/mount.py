@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
@@ -38,7 +39,7 @@ from llm_pipeline.dashboard import (
     uploads,
     work,
 )
-from llm_pipeline.dashboard.pulse import Pulse
+from llm_pipeline.dashboard.pulse import Beat, Pulse
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.errors import PipelineError
 from llm_pipeline.store.state import DatabaseError
@@ -47,22 +48,40 @@ logger = logging.getLogger(__name__)
 
 Build = Callable[[Sheet, Pulse], Awaitable[None]]
 
+
+class Live(Protocol):
+    """What is on a page: put up once, and told of everything that happens."""
+
+    async def open(self) -> None: ...
+
+    async def beat(self, new: Beat, /) -> None: ...
+
+
+def _live(kind: Callable[[Sheet], Live]) -> Build:
+    async def build(sheet: Sheet, pulse: Pulse) -> None:
+        shown = kind(sheet)
+        await shown.open()
+        pulse.moved.subscribe(shown.beat)
+
+    return build
+
+
 PAGES: dict[str, tuple[str, Build]] = {
     "/": ("Overview", overview.build),
-    "/center": ("LLM Center", center.build),
+    "/center": ("LLM Center", _live(center.Center)),
     "/review": ("Review", review.build),
-    "/uploads": ("Uploads", uploads.build),
-    "/plans": ("Plans", plans.build),
-    "/targets": ("Targets", targets.build),
-    "/work": ("Analytics", work.build),
-    "/ml": ("ML Dashboard", learning.build),
+    "/uploads": ("Uploads", _live(uploads.Uploads)),
+    "/plans": ("Plans", _live(plans.Plans)),
+    "/targets": ("Targets", _live(targets.Targets)),
+    "/work": ("Analytics", _live(work.Work)),
+    "/ml": ("ML Dashboard", _live(learning.Learning)),
     "/recognise": ("Try and teach", recognition.build),
-    "/doubts": ("Label errors", doubts.build),
-    "/automation": ("Automatic approval", automation.build),
+    "/doubts": ("Label errors", _live(doubts.Doubts)),
+    "/automation": ("Automatic approval", _live(automation.Automation)),
     "/data": ("Data Management", data.build),
-    "/gates": ("Quality gates", gates.build),
-    "/events": ("Events", happenings.build),
-    "/insights": ("Insights", insights.build),
+    "/gates": ("Quality gates", _live(gates.Gates)),
+    "/events": ("Events", _live(happenings.Happenings)),
+    "/insights": ("Insights", _live(insights.Insights)),
 }
 _ASSETS = "/assets"
 _OWN = ("/_nicegui/", "/_nicegui_ws/", f"{_ASSETS}/")

@@ -9,7 +9,7 @@ from llm_pipeline.api import plans as routes
 from llm_pipeline.api.plan_schemas import NewPlan, PlanHash, PlanOut, PlanPreview
 from llm_pipeline.dashboard.center import TABS, Asked
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
@@ -118,10 +118,3 @@ class Plans:
             return rendered("plans.html", plans=found, may=self._sheet.may(Role.REVIEWER))
 
         return await self._sheet.read(look)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put up the form of a new plan, its preview, and the list of plans."""
-    page = Plans(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)

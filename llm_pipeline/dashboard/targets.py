@@ -8,7 +8,7 @@ from llm_pipeline.api import targets_leaving as leaving
 from llm_pipeline.api.schemas import NewTarget
 from llm_pipeline.api.targets_leaving import ImpactOut, Leave, Restore
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
@@ -114,10 +114,3 @@ class Targets:
             )
 
         return await self._sheet.read(look)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put the catalogue up."""
-    page = Targets(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)

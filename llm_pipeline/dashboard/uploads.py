@@ -9,7 +9,7 @@ from llm_pipeline.api import uploads as routes
 from llm_pipeline.api.schemas import NewMapping, SubmittedMapping
 from llm_pipeline.api.uploads import PATH, UploadOut
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
@@ -95,13 +95,6 @@ class Uploads:
             )
 
         return await self._sheet.read(look)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put up where files are dropped, and the list of all files."""
-    page = Uploads(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)
 
 
 def _number(query: QueryParams) -> int | None:

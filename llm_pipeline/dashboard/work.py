@@ -6,7 +6,7 @@ from llm_pipeline.api.analytics import AnalyticsOut, get_analytics
 from llm_pipeline.api.queue import get_agreement
 from llm_pipeline.api.queue_schemas import AgreementOut
 from llm_pipeline.dashboard.panel import Act
-from llm_pipeline.dashboard.pulse import Beat, Pulse
+from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
@@ -42,10 +42,3 @@ class Work:
 
         found, agreement = await sheet.do(Role.VIEWER, "analytics", look)
         return rendered("work.html", found=found, agreement=agreement, days=days, spans=SPANS)
-
-
-async def build(sheet: Sheet, pulse: Pulse) -> None:
-    """Put the plots up."""
-    page = Work(sheet)
-    await page.open()
-    pulse.moved.subscribe(page.beat)
