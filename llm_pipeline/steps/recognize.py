@@ -11,6 +11,7 @@ from llm_pipeline.domain.center_events import ReviewRequested, TextRecognized
 from llm_pipeline.domain.extra import Extra
 from llm_pipeline.domain.records import Recognition, State, Target
 from llm_pipeline.errors import ModelUnavailable
+from llm_pipeline.model.changes import follow
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.store import catalogue, extra_columns, log, models, suggestions, training
 from llm_pipeline.store.engine import Database, Session
@@ -96,11 +97,7 @@ class Serving:
 
     @staticmethod
     def _learn_texts(recognizer: Recognizer, session: Session, after: int) -> None:
-        for change in training.live_changes(session, after):
-            if change.target is None:
-                recognizer.forget(change.text)
-            else:
-                recognizer.learn(change.text, change.target)
+        follow(recognizer, training.live_changes(session, after))
 
     def recognize(
         self,

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from llm_pipeline.domain.policy import CHANCE, PairedAnswers, Verdict, mcnemar_loss
 from llm_pipeline.errors import ModelUnavailable
+from llm_pipeline.model.changes import follow
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.store import models, shadows, training
-from llm_pipeline.store.engine import Database, Session
+from llm_pipeline.store.engine import Database
 
 CHUNK = 5_000
 
@@ -43,7 +44,7 @@ def shadow(
     except ModelUnavailable:
         return Shadowed(challenger.version, 0, 0, None)
     with database.read() as session:
-        _catch_up(recognizer, session, challenger.as_of)
+        follow(recognizer, training.live_changes(session, challenger.as_of))
     answered = after = 0
     while True:
         with database.read() as session:
@@ -60,14 +61,6 @@ def shadow(
         found = shadows.decided(session, challenger.version)
     verdict = None if found.texts < needed else _verdict(found)
     return Shadowed(challenger.version, answered, found.texts, verdict)
-
-
-def _catch_up(recognizer: Recognizer, session: Session, after: int) -> None:
-    for change in training.live_changes(session, after):
-        if change.target is None:
-            recognizer.forget(change.text)
-        else:
-            recognizer.learn(change.text, change.target)
 
 
 def _verdict(found: shadows.Decided) -> Verdict:

@@ -7,7 +7,7 @@ offsets in which it was, and submissions are only ever added.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from sqlalchemy import (
@@ -59,8 +59,7 @@ def _by_person(mapping: ColumnElement[int], live_from: ColumnElement[Any]) -> Co
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LiveChange:
+class LiveChange(NamedTuple):
     """A text that began to mean `target` after an offset, or nothing any more (`target` null)."""
 
     text: str
