@@ -28,7 +28,7 @@ run: $(READY)  ## load the sample data once, then start dashboard, Dagster and M
 	@$(BIN)/llm-pipeline up --sample || [ $$? -eq 130 ]
 
 test: $(READY)  ## run all tests, on SQLite and on an embedded PostgreSQL
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(READY)  ## check format, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ from dagster import (
     define_asset_job,
 )
 
-from llm_pipeline.orchestrator import ALONE
+from llm_pipeline.orchestrator import ALONE, REASON_TAG
 
 # The console gets warnings only; every event of a run is in Dagster's own log.
 QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
@@ -69,7 +69,7 @@ SCHEDULES = [
         job=learning_job,
         cron_schedule="0 3 * * *",
         default_status=DefaultScheduleStatus.RUNNING,
-        tags={"llm_pipeline/reason": "nightly schedule"},
+        tags={REASON_TAG: "nightly schedule"},
     ),
     ScheduleDefinition(
         name="hourly_reports",
@@ -82,7 +82,7 @@ SCHEDULES = [
         job=policy_job,
         cron_schedule="30 2 * * *",
         default_status=DefaultScheduleStatus.RUNNING,
-        tags={"llm_pipeline/reason": "daily schedule"},
+        tags={REASON_TAG: "daily schedule"},
     ),
     ScheduleDefinition(
         name="weekly_label_audit",

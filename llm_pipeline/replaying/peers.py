@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from llm_pipeline.model.peers import TextRegression
-from llm_pipeline.replaying.player import WEIGHTS_AT, WEIGHTS_EVERY
+from llm_pipeline.replaying.player import trains_after
 from llm_pipeline.replaying.stream import Period
 from llm_pipeline.replaying.tally import Line
 
@@ -51,7 +51,7 @@ def logistic_regression(
             taken |= {text: answer for text, answer, chance in sure if chance >= SURE}
         lines.append(_line(period, taken))
         known |= _said(period, taken)
-        if period.number in WEIGHTS_AT or (period.number and period.number % WEIGHTS_EVERY == 0):
+        if trains_after(period.number):
             model = TextRegression().fit(list(known), list(known.values()))
         hear(period.number + 1)
     return lines

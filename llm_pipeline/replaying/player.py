@@ -25,6 +25,11 @@ RISK_EVERY = 3
 RISK_OFTEN = 6  # before it, after each
 
 
+def trains_after(number: int) -> bool:
+    """Whether weights are trained after the period of this number."""
+    return number in WEIGHTS_AT or (number > 0 and number % WEIGHTS_EVERY == 0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Looked:
     """A group that a person answered, for the risk: its features, share wrong and weight."""
@@ -122,7 +127,7 @@ class Player:
     def _refit(self, number: int) -> None:
         if number < RISK_OFTEN or number % RISK_EVERY == 0:
             self._fit_risks()
-        if number in WEIGHTS_AT or (number and number % WEIGHTS_EVERY == 0):
+        if trains_after(number):
             self._train()
         self.approver.end(number)
 

@@ -8,7 +8,6 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.errors import NotFound
-from llm_pipeline.store.schema import decisions
 from llm_pipeline.store.schema_automation import policies
 
 
@@ -76,10 +75,3 @@ def wish_since(session: Session, max_error: float, confidence: float) -> datetim
     after = session.scalar(other) or 0
     began: datetime | None = session.scalar(select(func.min(p.created_at)).where(p.id > after))
     return began
-
-
-def approved_by(session: Session, policy_id: int) -> int:
-    """Return how many mappings a version has approved."""
-    d = decisions.c
-    query = select(func.count()).where(d.policy_id == policy_id)
-    return session.scalar(query) or 0

@@ -29,13 +29,14 @@ def watch(session: Session, at: datetime) -> tuple[Watch, int | None] | None:
     last = breaker.last(session, Cause.AUDITS)
     if last is not None:
         since = max(since, last.resumed_at or last.stopped_at)
-    seen = [
-        one
-        for one in audits.evidence(session, since, at)
-        if one.policy_id is not None and one.audited.counts
-    ]
     begun = [made for made in policies.page(session, None, WATCHED) if made.created_at >= since]
     levels = list(_levels(begun or [policy], since))
+    oldest = min(begin for begin, _, _ in levels)
+    seen = [
+        one
+        for one in audits.evidence(session, oldest, at)
+        if one.policy_id is not None and one.audited.counts
+    ]
     watches = [
         Watch(level, ALARM / len(levels)).after(one.wrong for one in _watched(seen, begin, stratum))
         for begin, stratum, level in levels

@@ -81,8 +81,11 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     pytest.fail("the dashboard did not start")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """A browser for the tests of this package only: while Playwright runs, its event loop runs in
+    the main thread, where Dagster and MLflow want to start one of their own.
+    """
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.skip(f"NO BROWSER: none of {', '.join(BROWSERS)} is installed here")

@@ -26,13 +26,7 @@ from llm_pipeline_tests.automation_factories import (
     word,
 )
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import load_catalogue, merge, submission
-
-
-@pytest.fixture
-def store(database: Database, clock: Clock) -> Database:
-    load_catalogue(database, clock)
-    return database
+from llm_pipeline_tests.factories import merge, submission
 
 
 def _drawn(store: Database, clock: Clock, text: str = "MOON CAFE", target: str = "SBUX") -> int:

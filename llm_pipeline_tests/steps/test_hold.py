@@ -22,16 +22,10 @@ from llm_pipeline.store.schema_automation import audit_lots
 from llm_pipeline.store.schema_automation import audits as audit_rows
 from llm_pipeline_tests.automation_factories import DUE, LOT, proven, word
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import load_catalogue, merge, submission
+from llm_pipeline_tests.factories import merge, submission
 
 STEADY, FICKLE = "SUN CAFE", "MOON CAFE"
 Known = Callable[[], Serving]
-
-
-@pytest.fixture
-def store(database: Database, clock: Clock) -> Database:
-    load_catalogue(database, clock)
-    return database
 
 
 @pytest.fixture

@@ -15,15 +15,9 @@ from llm_pipeline.store import alerts, breaker, log, models, training, wishes
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline_tests.automation_factories import word
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.factories import load_catalogue, merge
+from llm_pipeline_tests.factories import merge
 
 ENOUGH = Enough(decisions=20, feedback=5)
-
-
-@pytest.fixture
-def store(database: Database, clock: Clock) -> Database:
-    load_catalogue(database, clock)
-    return database
 
 
 def _look(database: Database, clock: Clock) -> list[tuple[str, str]]:
