@@ -1,14 +1,16 @@
 """A recogniser brought up to date with what texts mean since it was trained."""
 
 from collections.abc import Iterable
+from itertools import groupby
 
 from llm_pipeline.model.recognizer import Recognizer
 
 
 def follow(recognizer: Recognizer, changes: Iterable[tuple[str, str | None]]) -> None:
     """Let texts mean their targets from now on, in this order; None: nothing any more."""
-    for text, target in changes:
-        if target is None:
-            recognizer.forget(text)
+    for learned, same in groupby(changes, lambda change: change[1] is not None):
+        if learned:
+            recognizer.learn_all([(text, target or "") for text, target in same])
         else:
-            recognizer.learn(text, target)
+            for text, _ in same:
+                recognizer.forget(text)

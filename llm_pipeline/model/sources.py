@@ -84,6 +84,12 @@ class Approved:
             self.keys.extend(keys[place] for place in new)
             self.index.add([texts[place] for place in new])
 
+    def learn(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Let memory learn texts and their targets in this order, and add the keys that are new."""
+        keys = [self._memory.learn(text, target) for text, target in pairs]
+        new = [(key, text) for key, (text, _) in zip(keys, pairs, strict=True) if key is not None]
+        self.add([key for key, _ in new], [normalize(text) for _, text in new])
+
     def restore(self, keys: Sequence[str], rows: csr_matrix) -> None:
         """Take over keys with the n-gram rows of their documents."""
         if len(keys) != rows.shape[0]:

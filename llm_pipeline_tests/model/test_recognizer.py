@@ -177,6 +177,20 @@ def test_a_text_learned_helps_with_texts_like_it_at_once() -> None:
     assert recognizer.recognize(["quartz lanterns"])[0].candidates == ()
 
 
+def test_many_texts_learned_at_once_are_known_as_if_one_after_another(
+    texts: pd.DataFrame,
+) -> None:
+    pairs = [*zip(texts["text"], texts["target"], strict=True), ("SQ *BLUE BOTTLE", "1")]
+    pairs.append((pairs[0][0], "another"))
+    together, alone = Recognizer.empty(), Recognizer.empty()
+    together.learn_all(pairs)
+    for text, target in pairs:
+        alone.learn(text, target)
+    asked = [*texts["text"][:50], "BLUE BOTTLE 77 OAKLAND"]
+    assert together.predict(asked[:1]).tolist() == ["another"]
+    assert together.recognize(asked, explain=True) == alone.recognize(asked, explain=True)
+
+
 def test_the_ways_of_answering_share_what_they_know(texts: pd.DataFrame) -> None:
     recognizer = Recognizer().fit(texts["text"], texts["target"])
     ways = recognizer.variants()
