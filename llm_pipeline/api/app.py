@@ -118,7 +118,8 @@ def _open(settings: Settings) -> Services:
     parts = Parts(settings)
     parts.migrate()
     with parts.read() as session:
-        words.vocabulary(session)  # or the first search would wait for it
+        words.vocabulary(session)  # or the first search would wait for it,
+        words.known(session)  # and for this the first decision
     uploads_folder = settings.path("uploads")
     uploads_folder.mkdir(parents=True, exist_ok=True)
     for broken_off in uploads_folder.glob(f"{INCOMING}*"):

@@ -89,10 +89,10 @@ def _check_sqlite(session: Session) -> tuple[list[str], list[str]]:
 
 def _lost(session: Session) -> list[str]:
     found: set[str] = set()
-    vocabulary = words.vocabulary(session)
+    known = words.known(session)
     texts = session.scalars(text("SELECT normalized FROM mappings"), execution_options=_STREAMED)
     for some in texts.partitions(SLICE):
-        found.update(vocabulary.missing([word for one in some for word in one.split(" ")]))
+        found.update(known.missing([word for one in some for word in one.split(" ")]))
     return sorted(found)
 
 

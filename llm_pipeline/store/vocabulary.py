@@ -112,11 +112,6 @@ class Runs:
             yield from _containing(joined, part.encode())
 
 
-def _hashes(words: Sequence[str]) -> NDArray[np.int64]:
-    # 64 bits: among ten million words two share a hash with a chance of 1 in 400,000.
-    return np.fromiter(map(hash, words), np.int64, len(words))
-
-
 @dataclass(frozen=True, slots=True)
 class Block:
     """Words by kind, so that a part of digits is not looked for in words of letters.
@@ -129,14 +124,12 @@ class Block:
     mixed: Words
     lettered: Runs
     numbered: Runs
-    hashes: NDArray[np.int64]
 
     @classmethod
     def of(cls, words: Sequence[str]) -> "Block":
         letters = [word for word in words if word.isalpha()]
         digits = [word for word in words if word.isdigit()]
         mixed = [word for word in words if not word.isalpha() and not word.isdigit()]
-        hashes = np.sort(_hashes(words))
         codepoints = _codepoints("".join(f"{word}\n" for word in mixed))
         return cls(
             Words.of(letters),
@@ -144,7 +137,6 @@ class Block:
             Words.of(mixed),
             Runs.of(mixed, codepoints, "0", "9"),
             Runs.of(mixed, codepoints, "a", "z"),
-            hashes,
         )
 
     def __add__(self, other: "Block") -> "Block":
@@ -154,18 +146,10 @@ class Block:
             self.mixed + other.mixed,
             self.lettered + other.lettered,
             self.numbered + other.numbered,
-            np.sort(np.concatenate((self.hashes, other.hashes)), kind="stable"),
         )
 
     def __len__(self) -> int:
-        return len(self.hashes)
-
-    def has(self, hashes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        if not len(self.hashes):
-            return np.zeros(len(hashes), dtype=bool)
-        places = np.searchsorted(self.hashes, hashes)
-        found: NDArray[np.bool_] = self.hashes[places.clip(max=len(self.hashes) - 1)] == hashes
-        return found
+        return sum(len(words.ends) for words in (self.letters, self.digits, self.mixed))
 
     def containing(self, part: str) -> Iterator[str]:
         if part.isalpha():
@@ -194,14 +178,6 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return sum(map(len, self.blocks))
-
-    def missing(self, words: Sequence[str]) -> list[str]:
-        """Return those of some words that are not in the vocabulary."""
-        hashes = _hashes(words)
-        new = np.ones(len(words), dtype=bool)
-        for block in self.blocks:
-            new &= ~block.has(hashes)
-        return [words[int(place)] for place in np.flatnonzero(new)]
 
     def containing(self, part: str) -> Iterator[str]:
         """Yield the words that contain a part, finding them as they are asked for."""
@@ -234,3 +210,34 @@ class Vocabulary:
                 yield block.letters
             else:
                 yield from (block.letters, block.digits, block.mixed)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Which words there are, and nothing else about them: a sixth of a vocabulary's memory.
+
+    A word is a hash of 64 bits: among ten million two share theirs with a chance of 1 in 400,000.
+    """
+
+    last_id: int = 0
+    parts: tuple[NDArray[np.int64], ...] = field(default=())
+
+    def with_words(self, words: Sequence[str], last_id: int) -> "Known":
+        parts = [*self.parts, np.sort(_hashes(words))]
+        while len(parts) > 1 and len(parts[-2]) < 2 * len(parts[-1]):
+            last = parts.pop()
+            parts[-1] = np.sort(np.concatenate((parts[-1], last)), kind="stable")
+        return Known(last_id, tuple(parts))
+
+    def missing(self, words: Sequence[str]) -> list[str]:
+        """Return those of some words that are not known."""
+        hashes = _hashes(words)
+        new = np.ones(len(words), dtype=bool)
+        for part in filter(len, self.parts):
+            places = np.searchsorted(part, hashes).clip(max=len(part) - 1)
+            new &= part[places] != hashes
+        return [words[int(place)] for place in np.flatnonzero(new)]
+
+
+def _hashes(words: Sequence[str]) -> NDArray[np.int64]:
+    return np.fromiter(map(hash, words), np.int64, len(words))

@@ -12,6 +12,7 @@ from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import mappings, reindex, suggestions, words
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.filters import Filter
+from llm_pipeline.store.vocabulary import Known
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import ingest_rows, labelled, load_catalogue, merge
 
@@ -74,7 +75,9 @@ def test_the_index_is_true_after_every_kind_of_change(
     assert checked.mappings > 0
 
 
-def test_what_others_wrote_is_told_and_made_good(database: Database, clock: Clock) -> None:
+def test_what_others_wrote_is_told_and_made_good(
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     merge(database, clock, [("green tea", None)])
     for statement in (
         "UPDATE mappings SET normalized = 'red tea'",
@@ -83,7 +86,7 @@ def test_what_others_wrote_is_told_and_made_good(database: Database, clock: Cloc
         with database.begin() as session:
             session.execute(text(statement))
     other = Database(database.engine.execution_options())
-    words._held.clear()
+    monkeypatch.setattr(words, "_known", words._Held(Known()))
     with other.read() as session:
         found = reindex.check(session)
     assert found.lost_words == ["red"]

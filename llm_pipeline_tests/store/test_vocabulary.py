@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from rapidfuzz.distance import OSA
 
-from llm_pipeline.store.vocabulary import Vocabulary
+from llm_pipeline.store.vocabulary import Known, Vocabulary
 
 WORDS = ["bottle", "blue", "café", "étoile", "0423", "42", "hj3k92", "टी", "🍕", "battle"]
 
@@ -86,10 +86,18 @@ def test_the_nearest_words_are_those_of_a_scan() -> None:
         assert set(vocabulary.nearest(typo, 1_000)) == expected
 
 
-def test_it_knows_which_words_it_lacks() -> None:
-    assert made(WORDS, 3).missing(["blue", "red", "42", "43"]) == ["red", "43"]
-    assert Vocabulary().missing(["blue"]) == ["blue"]
-    assert Vocabulary().with_words([], 1).missing(["blue"]) == ["blue"]
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_it_is_known_which_words_are_lacking(at_once: int) -> None:
+    known = Known()
+    for start in range(0, len(WORDS), at_once):
+        known = known.with_words(WORDS[start : start + at_once], start)
+    assert known.missing(["blue", "red", "42", "43"]) == ["red", "43"]
+    assert known.missing(WORDS) == []
+
+
+def test_nothing_is_known_of_no_words() -> None:
+    assert Known().missing(["blue"]) == ["blue"]
+    assert Known().with_words([], 1).missing(["blue"]) == ["blue"]
 
 
 def test_growing_leaves_few_blocks_and_the_old_vocabulary_as_it_was() -> None:
