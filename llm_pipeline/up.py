@@ -26,6 +26,10 @@ concurrency:
       - key: llm_pipeline/alone
         value: learning
         limit: 1
+# A run that hangs would keep its place in the queue for ever.
+run_monitoring:
+  enabled: true
+  max_runtime_seconds: 86400
 retention:
   sensor:
     purge_after_days:
@@ -34,15 +38,21 @@ retention:
 
 
 def prepare_dagster(settings: Settings) -> None:
-    """Write dagster.yaml and create its storage in this one process: racing ones break it."""
+    """Write dagster.yaml and create its storage in this one process: racing ones break it.
+
+    Runs that were under way when everything was killed are ended as failed: nobody else would do
+    so, and while one of them counts as running no other of its job begins.
+    """
     # Imported here: it costs every other command a second.
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
     home = settings.path("dagster")
     home.mkdir(parents=True, exist_ok=True)
     (home / "dagster.yaml").write_text(_DAGSTER_YAML)
-    with DagsterInstance.from_config(str(home)):
-        pass
+    begun = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    with DagsterInstance.from_config(str(home)) as instance:
+        for run in instance.get_runs(RunsFilter(statuses=begun)):
+            instance.report_run_failed(run, "its process ended before it did")
 
 
 def sign_in_link(parts: Parts, user: str = "admin", role: Role = Role.ADMIN) -> str:

@@ -6,6 +6,7 @@ failed is asked for again when there is something new.
 
 from dagster import (
     DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
     RunFailureSensorContext,
@@ -30,11 +31,13 @@ from llm_pipeline.store import (
     audits,
     automatic,
     breaker,
+    lots,
     models,
     policies,
     suggestions,
     wishes,
 )
+from llm_pipeline.store.engine import Session
 from llm_pipeline.wiring import now
 
 RUN_FAILED = "run_failed"
@@ -55,17 +58,18 @@ def _under_way(instance: DagsterInstance, job_name: str) -> bool:
 def new_submissions(
     context: SensorEvaluationContext, pipeline: Pipeline
 ) -> RunRequest | SkipReason:
-    """Start recognition when texts wait that the model in service has not seen."""
+    """Start recognition when texts wait that the model in service has not seen, or when a file
+    brought repeats: a lot decides which of them are audited, and doubtful ones are held."""
     with pipeline.parts.read() as session:
         champion = models.champion(session)
         version = champion.version if champion else MEMORY_ONLY
         newest = suggestions.newest_waiting(session, version)
-    if newest is None:
+        undrawn = lots.newest_undrawn(session)
+    if newest is None and undrawn is None:
         return SkipReason(f"nothing waits for model {version}")
     if _under_way(context.instance, recognition_job.name):
         return SkipReason("a recognition is under way")
-    context.update_cursor(str(newest))
-    return RunRequest(run_key=f"recognition-{version}-{newest}")
+    return RunRequest(run_key=f"recognition-{version}-{newest or 0}-{undrawn or 0}")
 
 
 @sensor(job=learning_job, minimum_interval_seconds=2, default_status=DefaultSensorStatus.RUNNING)
@@ -132,9 +136,24 @@ def run_failed(context: RunFailureSensorContext, pipeline: Pipeline) -> None:
     message = f"run {run.run_id} of {run.job_name} failed: {context.failure_event.message}"
     with pipeline.parts.begin() as session:
         raise_alert(session, RUN_FAILED, run.job_name, "critical", message, ACTOR, now())
-        if run.job_name == learning_job.name:
-            upto = int(run.tags.get(WANTED_TAG, "0"))
-            wishes.end(session, run.run_id, upto, "failed", now())
+        _end_wishes(session, run, "failed")
+
+
+def _end_wishes(session: Session, run: DagsterRun, outcome: str) -> None:
+    """End what a training was wanted for: it would keep others from being asked for."""
+    if run.job_name == learning_job.name:
+        wishes.end(session, run.run_id, int(run.tags.get(WANTED_TAG, "0")), outcome, now())
+
+
+@run_status_sensor(
+    run_status=DagsterRunStatus.CANCELED,
+    default_status=DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=5,
+)
+def run_canceled(context: RunStatusSensorContext, pipeline: Pipeline) -> None:
+    """Let a training be asked for again once somebody has cancelled the last one."""
+    with pipeline.parts.begin() as session:
+        _end_wishes(session, context.dagster_run, "cancelled")
 
 
 @run_status_sensor(
@@ -154,5 +173,6 @@ SENSORS: list[SensorDefinition] = [
     enough_audits,
     policy_changed,
     run_failed,
+    run_canceled,
     run_recovered,
 ]

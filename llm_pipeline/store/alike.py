@@ -9,6 +9,8 @@ from llm_pipeline.store.near_groups import near
 from llm_pipeline.store.schema import PENDING_STATUS, mappings
 
 _m = mappings.c
+# SQLite would go through all that waits: seconds at a million.
+_BY_KEY = ("INDEXED BY ix_mappings_pending_key", "sqlite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,9 @@ def alike(session: Session, key: str, limit: int) -> Found:
     """Return what waits and is like a key, the same key and then most rows first."""
     keys = [key, *near(session, [key])[key]]
     waits = text(f"mappings.{PENDING_STATUS}"), _m.key.in_(keys)
-    number, rows = session.execute(
-        select(func.count(), func.coalesce(func.sum(_m.rows), 0)).where(*waits)
-    ).one()
+    counted = select(func.count(), func.coalesce(func.sum(_m.rows), 0)).where(*waits)
+    number, rows = session.execute(counted.with_hint(mappings, *_BY_KEY)).one()
     same = _m.key == key
-    query = select(_m.id, _m.text, _m.rows, same).where(*waits)
+    query = select(_m.id, _m.text, _m.rows, same).where(*waits).with_hint(mappings, *_BY_KEY)
     found = session.execute(query.order_by(same.desc(), _m.rows.desc(), _m.id).limit(limit))
     return Found(number, int(rows), [Alike(row[0], row[1], row[2], bool(row[3])) for row in found])

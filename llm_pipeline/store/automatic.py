@@ -11,6 +11,8 @@ from llm_pipeline.store.schema import LIVE_STATUSES, SUGGESTED, decisions, mappi
 _m = mappings.c
 # As the index says it, of a table that is joined with itself.
 _IN_INDEX = "mappings.suggested_offset IS NOT NULL AND mappings.status = 'pending'"
+# SQLite would go through all that waits, for every text that is submitted.
+_BY_INDEX = ("INDEXED BY ix_mappings_suggested_offset", "sqlite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def waiting(session: Session, after: Place, limit: int) -> list[Suggested]:
         .where(_m.suggested_offset >= after.offset)
         .order_by(_m.suggested_offset, _m.id)
         .limit(limit)
+        .with_hint(mappings, *_BY_INDEX)
     )
     return [
         Suggested(  # type: ignore[call-arg]
@@ -99,4 +102,5 @@ def unseen(session: Session, after: int) -> int:
     """Return the newest offset of the suggestions stored behind an offset, 0 if there are none."""
     newest = func.coalesce(func.max(_m.suggested_offset), 0)
     query = select(newest).where(text(SUGGESTED), _m.suggested_offset > after)
+    query = query.with_hint(mappings, *_BY_INDEX)
     return session.scalar(query) or 0

@@ -9,6 +9,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -34,9 +35,18 @@ def open_engine(url: str) -> Engine:
             url, pool_pre_ping=True, connect_args=zone, max_overflow=MOST_CONNECTIONS
         )
     engine = create_engine(url, max_overflow=MOST_CONNECTIONS)
+    engine.dialect.statement_compiler = _TakesHints
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+class _TakesHints(SQLiteCompiler):
+    """Writes `Select.with_hint` after the table: SQLAlchemy leaves hints out for SQLite, whose
+    planner sometimes must be told the index (INDEXED BY)."""
+
+    def get_from_hint_text(self, table: object, text: str | None) -> str | None:
+        return text
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -59,9 +59,8 @@ def draw(session: Session, how: Draw, at: datetime) -> Lot | None:
     In the first lot only what waits: the repeats of all years before would be too many at once.
     How sure memory was of repeats is told by `holding.score`.
     """
-    after = session.scalar(select(func.max(audit_lots.c.upto_id))) or 0
-    upto = session.scalar(select(func.max(_s.id))) or 0
-    if upto <= after:
+    after, upto = _drawn_upto(session), newest_undrawn(session)
+    if upto is None:
         return None
     held = 0 if after == 0 else None
     new = {"upto_id": upto, "share": how.share, "drawn": 0, "drawn_at": at, "held": held}
@@ -80,6 +79,16 @@ def draw(session: Session, how: Draw, at: datetime) -> Lot | None:
         session.execute(insert(audits), new_audits)
     session.execute(update(audit_lots).where(audit_lots.c.id == lot_id).values(drawn=len(hits)))
     return Lot(lot_id, how.share, after, upto, len(hits))
+
+
+def newest_undrawn(session: Session) -> int | None:
+    """Return the newest submission if it took part in no lot yet."""
+    newest = session.scalar(select(func.max(_s.id))) or 0
+    return newest if newest > _drawn_upto(session) else None
+
+
+def _drawn_upto(session: Session) -> int:
+    return session.scalar(select(func.max(audit_lots.c.upto_id))) or 0
 
 
 def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -3,7 +3,7 @@
 from dagster import DagsterInstance, Definitions, RunRequest, SkipReason
 
 from llm_pipeline.defs.resources import Pipeline
-from llm_pipeline.defs.sensors import enough_audits, policy_changed
+from llm_pipeline.defs.sensors import enough_audits, new_submissions, policy_changed
 from llm_pipeline.domain.automation import Cause
 from llm_pipeline.steps.fit_policy import Wish, fit_policy
 from llm_pipeline.store import breaker, holding
@@ -69,6 +69,27 @@ def test_recognition_holds_doubtful_repeats(
     assert metadata(result, "recognized_submissions")["repeats_held"] == 2
     with database.read() as session:
         assert holding.held(session) == Held(1, 2), "approved once only, and nothing is proven"
+
+
+def test_repeats_alone_ask_for_recognition_once(
+    definitions: Definitions,
+    instance: DagsterInstance,
+    filled: Parts,
+    pipeline: Pipeline,
+    clock: Clock,
+) -> None:
+    merge(filled.database, clock, [("MOON CAFE", "SBUX")], trusted=True)
+    assert run(definitions, instance, "recognition").success
+    before = tick(new_submissions, instance, pipeline, definitions)
+    merge(filled.database, clock, [("MOON CAFE", None)] * 2)
+    first, again = (tick(new_submissions, instance, pipeline, definitions) for _ in range(2))
+    assert run(definitions, instance, "recognition").success
+    after = tick(new_submissions, instance, pipeline, definitions)
+    assert isinstance(before, SkipReason)
+    assert isinstance(first, RunRequest)
+    assert isinstance(again, RunRequest)
+    assert first.run_key == again.run_key
+    assert isinstance(after, SkipReason)
 
 
 def test_what_resumes_is_asked_for_again(

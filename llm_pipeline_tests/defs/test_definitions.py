@@ -4,15 +4,20 @@ from pathlib import Path
 
 from dagster import (
     AssetKey,
+    DagsterEvent,
+    DagsterEventType,
     DagsterInstance,
+    DagsterRunStatus,
     Definitions,
     RunRequest,
     SkipReason,
+    build_run_status_sensor_context,
 )
+from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import bindparam, text
 
 from llm_pipeline.defs.resources import Pipeline
-from llm_pipeline.defs.sensors import new_submissions, wanted_learning
+from llm_pipeline.defs.sensors import new_submissions, run_canceled, wanted_learning
 from llm_pipeline.domain.records import Action
 from llm_pipeline.domain.triggers import QUIET, Trigger
 from llm_pipeline.gates import SUITES
@@ -199,6 +204,7 @@ def test_new_submissions_start_recognition_once_per_offset(
     pipeline: Pipeline,
     clock: Clock,
 ) -> None:
+    assert run(definitions, instance, "recognition").success
     assert isinstance(tick(new_submissions, instance, pipeline, definitions), SkipReason)
     with filled.begin() as session:
         submit(session, submission("LYFT RIDE 12"), "tests", clock())
@@ -253,3 +259,20 @@ def test_a_run_answers_what_was_wanted_and_says_what_came_of_it(
     assert wish.run_id == result.run_id
     assert (wish.outcome, wish.kind) == ("promoted", Trigger.PERSON)
     assert "a new month" in str(metadata(result, "training_set")["wanted"])
+
+
+def test_a_cancelled_training_can_be_asked_for_again(
+    instance: DagsterInstance, filled: Parts, pipeline: Pipeline, clock: Clock
+) -> None:
+    run = create_run_for_test(instance, "learning", status=DagsterRunStatus.CANCELED)
+    with filled.begin() as session:
+        ask(session, "a new month", "ann", clock())
+        wishes.take_up(session, run.run_id, clock())
+    event = DagsterEvent(DagsterEventType.RUN_CANCELED.value, run.job_name, message="cancelled")
+    context = build_run_status_sensor_context(
+        "run_canceled", event, instance, run, resources={"pipeline": pipeline}
+    )
+    run_canceled(context)
+    with filled.begin() as session:
+        assert wishes.history(session)[0].outcome == "cancelled"
+        ask(session, "once more", "ann", clock())
