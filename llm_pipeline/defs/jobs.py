@@ -4,10 +4,17 @@ from dagster import (
     AssetSelection,
     DefaultScheduleStatus,
     ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
     define_asset_job,
+    schedule,
 )
 
+from llm_pipeline.defs.resources import ACTOR, Pipeline
+from llm_pipeline.domain.triggers import Trigger
 from llm_pipeline.orchestrator import ALONE, REASON_TAG
+from llm_pipeline.store import wishes
+from llm_pipeline.wiring import now
 
 # The console gets warnings only; every event of a run is in Dagster's own log.
 QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
@@ -63,14 +70,20 @@ approval_job = define_asset_job(
 
 JOBS = [recognition_job, learning_job, report_job, label_audit_job, policy_job, approval_job]
 
-SCHEDULES = [
-    ScheduleDefinition(
-        name="nightly_learning",
-        job=learning_job,
-        cron_schedule="0 3 * * *",
-        default_status=DefaultScheduleStatus.RUNNING,
-        tags={REASON_TAG: "nightly schedule"},
-    ),
+
+@schedule(job=learning_job, cron_schedule="0 3 * * *", default_status=DefaultScheduleStatus.RUNNING)
+def nightly_learning(context: ScheduleEvaluationContext, pipeline: Pipeline) -> SkipReason:
+    """Want a training for every night: `wanted_learning` starts it, and tells if it never ran."""
+    night = f"{context.scheduled_execution_time:%Y-%m-%d}"
+    with pipeline.parts.begin() as session:
+        new = wishes.want(session, Trigger.SCHEDULE, night, f"night of {night}", ACTOR, now())
+    if new is None:
+        return SkipReason(f"a training for the night of {night} is wanted already")
+    return SkipReason("a training is wanted now; the sensor wanted_learning starts it")
+
+
+SCHEDULES: list[ScheduleDefinition] = [
+    nightly_learning,
     ScheduleDefinition(
         name="hourly_reports",
         job=report_job,

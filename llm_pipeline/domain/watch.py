@@ -3,8 +3,7 @@
 A test by betting: for each way in which the rule could be broken, a gambler starts with 1 and
 multiplies it at each audit by the likelihood of the outcome under it over that under the bound. If
 the bound holds, the mean of their fortunes ever reaches 1/alarm with a probability of at most
-`alarm` (Ville 1939; Ramdas et al. 2023), so looking again and again costs nothing. The same in the
-other direction tells when a stopped stratum may go on.
+`alarm` (Ville 1939; Ramdas et al. 2023), so looking again and again costs nothing.
 """
 
 from collections.abc import Iterable
@@ -16,13 +15,12 @@ WATCHED = 6  # watches begun at the last refits: a good past must not hide a sud
 HIGHEST = 0.5  # a watch finds out about errors above it only
 # The error supposed, as a multiple of the bound, and at least; the last ones find a breakdown fast.
 WORSE = ((1.5, 0.0), (2.0, 0.0), (3.0, 0.0), (5.0, 0.1), (10.0, 0.25), (20.0, 0.5))
-BETTER = (0.0, 0.25, 0.5)
 MOST = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Evidence since the last refit that the error is above `max_error`, and that it is below.
+    """Evidence since the last refit that the error is above `max_error`.
 
     >>> watch = Watch(0.02).after([True] * 3)
     >>> watch.tripped, Watch(0.02).after([False] * 100 + [True]).tripped
@@ -54,22 +52,9 @@ class Watch:
         """Whether automatic approval must stop."""
         return self.evidence >= 1 / self.alarm
 
-    @property
-    def assurance(self) -> float:
-        """Return by how much the audits favour a bound that is kept with room over a broken one."""
-        supposed = [times * self.max_error for times in BETTER]
-        return sum(map(self._fortune, supposed)) / len(supposed)
-
-    @property
-    def assured(self) -> bool:
-        """Whether the audits since a stop prove that it may go on."""
-        return self.assurance >= 1 / self.alarm
-
     def _fortune(self, supposed: float) -> float:
         """Return the likelihood ratio of the outcomes: it depends on their number only."""
         right = self.audits - self.errors
-        if supposed <= 0 and self.errors:
-            return 0.0
         won = self.errors * log(supposed / self.max_error) if self.errors else 0.0
         lost = right * (log1p(-supposed) - log1p(-self.max_error))
         return exp(min(won + lost, 700.0))

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from llm_pipeline.domain.center_events import ReviewRequested, TextRecognized
 from llm_pipeline.domain.extra import Extra
-from llm_pipeline.domain.records import Recognition, State, Target
+from llm_pipeline.domain.records import Recognition, State
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.model.changes import follow
 from llm_pipeline.model.recognizer import Recognizer
@@ -52,18 +52,18 @@ class Serving:
                 if self.version == MEMORY_ONLY:
                     self._without_model(session)
                 else:
-                    self._learn(self._recognizer, session, self.offset)
+                    _catch_up(self._recognizer, session, self.offset)
             moved, self.offset = latest != self.offset, latest
             return moved
 
     def _without_model(self, session: Session) -> None:
         """Answer by approved texts and the catalogue's names, from the first day on."""
         if not catalogue.changed_since(session, self.offset):
-            self._learn_texts(self._recognizer, session, self.offset)
+            _catch_up(self._recognizer, session, self.offset)
             return
         # How rare a word is among all names decides which one is meant: fitted anew.
         recognizer = Recognizer().fit([], [], catalogue=catalogue.active_targets(session))
-        self._learn_texts(recognizer, session, 0)
+        follow(recognizer, (), training.live_changes(session, 0))
         self._recognizer = recognizer
 
     def _take_over(self, session: Session, champion: models.StoredModel) -> bool:
@@ -76,28 +76,10 @@ class Serving:
             # The last champion goes on answering, and goes on learning.
             self.problem, self._retry_at = str(error), time.monotonic() + RETRY_SECONDS
             return False
-        self._learn(recognizer, session, champion.as_of)
+        _catch_up(recognizer, session, champion.as_of)
         self._recognizer, self.version = recognizer, champion.version
         self.problem, self._retry_at = "", math.inf
         return True
-
-    def _learn(self, recognizer: Recognizer, session: Session, after: int) -> None:
-        changed = catalogue.changed_since(session, after)
-        for entry in changed:
-            if entry.retired:
-                recognizer.retire(entry.key, entry.merged_into)
-        recognizer.learn_names(
-            [
-                Target(entry.key, entry.name, entry.category, entry.attributes)
-                for entry in changed
-                if not entry.retired
-            ]
-        )
-        self._learn_texts(recognizer, session, after)
-
-    @staticmethod
-    def _learn_texts(recognizer: Recognizer, session: Session, after: int) -> None:
-        follow(recognizer, training.live_changes(session, after))
 
     def recognize(
         self,
@@ -113,6 +95,11 @@ class Serving:
         return recognizer.recognize(
             texts, top_k=top_k, explain=explain, model_version=version, extra=extra
         )
+
+
+def _catch_up(recognizer: Recognizer, session: Session, after: int) -> None:
+    changed = catalogue.changed_since(session, after)
+    follow(recognizer, changed, training.live_changes(session, after))
 
 
 @dataclass(frozen=True, slots=True)

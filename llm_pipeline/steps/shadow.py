@@ -8,7 +8,7 @@ from llm_pipeline.domain.policy import CHANCE, PairedAnswers, Verdict, mcnemar_l
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.model.changes import follow
 from llm_pipeline.model.recognizer import Recognizer
-from llm_pipeline.store import models, shadows, training
+from llm_pipeline.store import catalogue, models, shadows, training
 from llm_pipeline.store.engine import Database
 
 CHUNK = 5_000
@@ -44,7 +44,8 @@ def shadow(
     except ModelUnavailable:
         return Shadowed(challenger.version, 0, 0, None)
     with database.read() as session:
-        follow(recognizer, training.live_changes(session, challenger.as_of))
+        changed = catalogue.changed_since(session, challenger.as_of)
+        follow(recognizer, changed, training.live_changes(session, challenger.as_of))
     answered = after = 0
     while True:
         with database.read() as session:

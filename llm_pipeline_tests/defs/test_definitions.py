@@ -12,10 +12,12 @@ from dagster import (
     RunRequest,
     SkipReason,
     build_run_status_sensor_context,
+    build_schedule_context,
 )
 from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import bindparam, text
 
+from llm_pipeline.defs.jobs import nightly_learning
 from llm_pipeline.defs.resources import Pipeline
 from llm_pipeline.defs.sensors import new_submissions, run_canceled, wanted_learning
 from llm_pipeline.domain.records import Action
@@ -276,3 +278,16 @@ def test_a_cancelled_training_can_be_asked_for_again(
     with filled.begin() as session:
         assert wishes.history(session)[0].outcome == "cancelled"
         ask(session, "once more", "ann", clock())
+
+
+def test_every_night_wants_one_training(
+    instance: DagsterInstance, filled: Parts, pipeline: Pipeline, clock: Clock
+) -> None:
+    for _ in range(2):
+        context = build_schedule_context(
+            instance, scheduled_execution_time=clock(), resources={"pipeline": pipeline}
+        )
+        assert isinstance(nightly_learning(context), SkipReason)
+    with filled.read() as session:
+        (wish,) = wishes.waiting(session)
+    assert (wish.kind, wish.reason) == (Trigger.SCHEDULE, "night of 2026-03-02")

@@ -29,13 +29,5 @@ def test_stays_where_it_tripped() -> None:
     assert watch.after([False] * 1000) == watch
 
 
-def test_goes_on_only_by_evidence() -> None:
-    assert not Watch(0.02).after([False] * 100).assured
-    assert Watch(0.02).after([False] * 250).assured
-    wrongly = sum(Watch(0.02).after(_outcomes(seed, 0.02, 500)).assured for seed in range(200))
-    assert wrongly <= binom.ppf(0.999, 200, 0.05)
-
-
 def test_a_watch_without_audits_says_nothing() -> None:
     assert Watch(0.02).evidence == pytest.approx(1)
-    assert Watch(0.02).assurance == pytest.approx(1)

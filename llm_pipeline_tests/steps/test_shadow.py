@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pytest
 
+from llm_pipeline.domain.center_events import TargetRetired
 from llm_pipeline.domain.policy import Verdict
 from llm_pipeline.domain.records import Action
 from llm_pipeline.errors import ModelUnavailable
@@ -13,7 +14,7 @@ from llm_pipeline.steps.promote import Comparison, judged, settle
 from llm_pipeline.steps.review import Verdict as Said
 from llm_pipeline.steps.review import decide
 from llm_pipeline.steps.shadow import Shadowed, shadow
-from llm_pipeline.store import log, mappings, models
+from llm_pipeline.store import catalogue, log, mappings, models
 from llm_pipeline.store.engine import Database
 from llm_pipeline_tests.automation_factories import arrive, suggest, word
 from llm_pipeline_tests.conftest import Clock
@@ -81,6 +82,18 @@ def test_what_was_decided_before_it_answered_tells_nothing(store: Database, cloc
     _decide(store, clock, 10, "SBUX")
     assert _shadow(store, clock).answered == 2
     assert _shadow(store, clock).decided == 0
+
+
+def test_it_answers_no_target_that_was_retired_since(store: Database, clock: Clock) -> None:
+    with store.begin() as session:
+        into = catalogue.get(session, "SBUX").id
+        catalogue.retire(session, ["GS"], clock(), log.next_offset(session), into)
+        log.append(session, clock(), TargetRetired("ann", "GS", "SBUX", ""))
+    _shadow(store, clock)
+    _decide(store, clock, 8, "SBUX")
+    verdict = _shadow(store, clock).verdict
+    assert verdict is not None
+    assert "0 only the challenger had right, 0 only the champion" in verdict.reason
 
 
 def test_nothing_is_shadowed_unless_it_is_asked_for(store: Database, clock: Clock) -> None:
