@@ -2,24 +2,25 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 from measuring import timed
 from sqlalchemy import text
 
-from center.alone import Alone, alone, beside
+from center.alone import alone
 from center.descriptors import write
 from center.loading import SEED, Run, ingested, prepared
 from center.results import Goal
 from center.serving import MAPPINGS, client, percentile, serving, spread
 from center.stores import opened
 from llm_pipeline.config import Settings
-from llm_pipeline.store.uploads import Upload
 
 PLANS = "/api/llm-center/plans"
+UPLOADS = "/api/llm-center/uploads"
 # With its duplicates and bad rows a file of so many makes 100,000 mappings.
 PLANNED_ROWS = 120_000
 POLL_SECONDS = 0.1
@@ -87,24 +88,42 @@ def _standing(settings: Settings) -> dict[str, int]:
 
 
 def decisions(run: Run) -> None:
-    """One reviewer, ten decisions a second: alone, then while a large upload runs."""
+    """One reviewer, ten decisions a second: alone, then while a large upload runs, both through the
+    API."""
     prepared(run)
     paths = [run.file(f"beside_{number}.csv") for number in range(2)]
     for number, path in enumerate(paths):
         write(path, run.upload_rows, SEED + 40 + number)
-    with run.stores.copied(run.name, "decided") as settings:
-        first = alone(ingested, settings, paths[0])
-        with serving(settings) as address, client(address) as http:
-            waiting = _waiting(http)
-            quiet = [_decide(http, *next(waiting)) for _ in range(DECIDED)]
-            with beside(ingested, settings, paths[1]) as upload:
-                busy = _decide_until(http, waiting, upload)
-            second = upload.result()
+    with (
+        run.stores.copied(run.name, "decided") as settings,
+        serving(settings) as address,
+        client(address) as http,
+        ThreadPoolExecutor() as other,
+    ):
+        first = _uploaded(address, paths[0])
+        waiting = _waiting(http)
+        quiet = [_decide(http, *next(waiting)) for _ in range(DECIDED)]
+        upload = other.submit(_uploaded, address, paths[1])
+        busy = _decide_until(http, waiting, upload)
+        second = upload.result()
     _report(
         run,
-        Paced(quiet, run.upload_rows / first.seconds),
-        Paced(busy, run.upload_rows / second.seconds),
+        Paced(quiet, run.upload_rows / first),
+        Paced(busy, run.upload_rows / second),
     )
+
+
+def _uploaded(address: str, path: Path) -> float:
+    """Send a file to the API and return the seconds until its last row was taken in."""
+    with client(address) as http, path.open("rb") as file:
+        began = time.perf_counter()
+        sent = http.post(UPLOADS, files={"file": (path.name, file)}).raise_for_status().json()
+        place = f"{UPLOADS}/{sent['id']}"
+        while (now := http.get(place).raise_for_status().json())["status"] == "running":
+            time.sleep(POLL_SECONDS)
+    if now["status"] != "finished":
+        raise RuntimeError(f"the upload ended as {now}")
+    return time.perf_counter() - began
 
 
 def _waiting(http: httpx.Client) -> Iterator[tuple[int, int]]:
@@ -120,7 +139,7 @@ def _waiting(http: httpx.Client) -> Iterator[tuple[int, int]]:
 
 
 def _decide_until(
-    http: httpx.Client, waiting: Iterator[tuple[int, int]], upload: Future[Alone[Upload]]
+    http: httpx.Client, waiting: Iterator[tuple[int, int]], upload: Future[float]
 ) -> list[float]:
     taken = []
     while not upload.done():

@@ -1,5 +1,6 @@
 """ML Dashboard: which model answers, how well, how sure, and how it came to that."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -34,6 +35,17 @@ SCORES = {
     "unseen_coverage_at_95": "Answered at 95 % right, unseen",
 }
 PARTS = {"all rows": "accent", "unseen texts": "wait", "truly new": "rest"}
+ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the reader is about to do, which versions they compare, and whether they may change
+    what answers."""
+
+    asked: str
+    compared: tuple[str, ...]
+    may: bool
 
 
 class Learning:
@@ -41,7 +53,8 @@ class Learning:
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
-        self._asked = ""  # the version that somebody is about to promote
+        self._asked = ""  # the version that somebody is about to promote, or `ROLLBACK`
+        self._compared: list[str] = []
 
     async def open(self) -> None:
         self._shown = self._sheet.panel(await self._html(), self.heard)
@@ -51,33 +64,53 @@ class Learning:
             self._shown.show(await self._html())
 
     async def heard(self, act: Act) -> None:
+        reason = act.form.get("reason", "").strip()[:500]
         if act.do in ("ask", "close"):
             self._asked = act.arg if act.do == "ask" else ""
         elif act.do == "promote":
-            body = routes.Promotion(reason=act.form.get("reason", "")[:500] or "by hand")
-            version, self._asked = self._asked, ""
-            done = await self._sheet.do(
-                Role.ADMIN,
-                "promoting models",
-                lambda caller: routes.post_promote(self._sheet.services, caller, version, body),
-            )
-            self._sheet.tell(f"model {done.version} answers from now on")
+            await self._promote(routes.Promotion(reason=reason or "by hand"))
+        elif act.do == "rollback":
+            back = routes.Rollback(reason=reason or "by hand", requeue="requeue" in act.form)
+            await self._roll_back(back)
+        elif act.do == "compare":
+            self._compared = [version for version in act.form.values() if version][:2]
         self._shown.show(await self._html())
+
+    async def _promote(self, body: routes.Promotion) -> None:
+        version, self._asked = self._asked, ""
+        done = await self._sheet.do(
+            Role.ADMIN,
+            "promoting models",
+            lambda caller: routes.post_promote(self._sheet.services, caller, version, body),
+        )
+        self._sheet.tell(f"model {done.version} answers from now on")
+
+    async def _roll_back(self, body: routes.Rollback) -> None:
+        self._asked = ""
+        done = await self._sheet.do(
+            Role.ADMIN,
+            "rolling back",
+            lambda caller: routes.post_rollback(self._sheet.services, caller, body),
+        )
+        back = f"; {done.requeued} approvals of model {done.replaced} wait again"
+        told = f"model {done.champion.version} answers again"
+        self._sheet.tell(told + (back if done.plan_id is not None else ""))
 
     async def _html(self) -> Markup:
         services, caller, asked = self._sheet.services, self._sheet.caller, self._asked
         may = self._sheet.may(Role.ADMIN)
 
         def look(session: Session) -> Markup:
-            return _rendered(session, services, get_model_status(services, caller), asked, may=may)
+            chosen = Chosen(asked, tuple(self._compared), may)
+            return _rendered(session, services, get_model_status(services, caller), chosen)
 
         return await self._sheet.read(look)
 
 
-def _rendered(
-    session: Session, services: Services, status: ModelStatus, asked: str, *, may: bool
-) -> Markup:
+def _rendered(session: Session, services: Services, status: ModelStatus, chosen: Chosen) -> Markup:
     history = models.history(session, 50)
+    known = {one.version: one for one in history}
+    champion = models.champion(session)
     evaluation = quality.latest_report(session, "evaluation")
     content: dict[str, Any] = {} if evaluation is None else evaluation.content
     return rendered(
@@ -92,6 +125,9 @@ def _rendered(
         parts=PARTS,
         weak=[one for one in content.get("slices", ()) if one["weak"]][:12],
         agreement=activity.agreement(session),
-        asked=asked,
-        may=may,
+        asked=chosen.asked,
+        rollback=ROLLBACK,
+        compared=[known[version] for version in chosen.compared if version in known],
+        before=None if champion is None else models.before(session, champion),
+        may=chosen.may,
     )

@@ -1,6 +1,6 @@
 """A recogniser brought up to date with what the catalogue and texts say since it was trained."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class Entry(Protocol):
     @property
     def category(self) -> str: ...
     @property
-    def attributes(self) -> Mapping[str, str]: ...
+    def attributes(self) -> dict[str, str]: ...
     @property
     def retired(self) -> bool: ...
     @property

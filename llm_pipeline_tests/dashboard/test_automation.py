@@ -1,13 +1,13 @@
 """Automatic approval in a real browser: a text drawn by lot is audited without its answer shown."""
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from llm_pipeline.domain.records import Status
 from llm_pipeline.store import mappings
 from llm_pipeline.store.engine import Database, open_engine
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.automation_factories import arrive, suggest
-from llm_pipeline_tests.dashboard.conftest import Dashboard
+from llm_pipeline_tests.dashboard.conftest import Dashboard, sign_in
 from llm_pipeline_tests.dashboard.test_journey import opened
 
 
@@ -33,3 +33,31 @@ def test_a_text_drawn_by_lot_is_audited_and_approved(
         stored = mappings.get(session, mapping_id)
     engine.dispose()
     assert (stored.status, stored.target) == (Status.APPROVED, "BLUE")
+
+
+def test_an_admin_sets_the_bound_stops_and_goes_on(dashboard: Dashboard, browser: Browser) -> None:
+    with browser.new_context(base_url=dashboard.url) as context:
+        sign_in(context, dashboard, "admin")
+        page = opened(context, "/automation")
+        page.get_by_role("button", name="Change the bound").click()
+        page.get_by_label("Wrong at most").fill("500")
+        page.get_by_role("button", name="Set the bound").click()
+        expect(page.get_by_text("'500' is no percentage")).to_be_visible()
+        page.get_by_label("Wrong at most").fill("5")
+        page.get_by_label("Confidence").fill("90 %")
+        page.get_by_role("button", name="Set the bound").click()
+        expect(page.get_by_text("At most 5.0 % wrong with 90.0 % confidence")).to_be_visible()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_label("Reason").fill("a look first")
+        page.get_by_role("button", name="Stop it").click()
+        expect(page.locator("tr", has_text="a look first")).to_contain_text("still stopped")
+        page.get_by_role("button", name="Go on").click()
+        page.get_by_label("Reason").fill("looked")
+        page.locator("dialog").get_by_role("button", name="Go on").click()
+        expect(page.locator("tr", has_text="a look first")).to_contain_text("looked")
+
+
+def test_a_reviewer_cannot_steer(signed_in: BrowserContext) -> None:
+    page = opened(signed_in, "/automation")
+    expect(page.get_by_role("heading", name="Automatic approval")).to_be_visible()
+    expect(page.get_by_role("button", name="Change the bound")).to_have_count(0)
