@@ -61,3 +61,14 @@ def next_share(rows: int, max_error: float, confidence: float) -> float:
     """
     wanted = audits_needed(max_error, confidence, SPARED)
     return min(max(wanted / max(rows, 1), LEAST), MOST)
+
+
+def lot_share(rows: int, share: float, max_error: float, confidence: float) -> float:
+    """Return the share to draw of a lot of `rows`: however many rows come at once, no more audits
+    than would prove the bound by themselves.
+
+    >>> lot_share(1_000, 0.02, 0.02, 0.95), round(lot_share(1_000_000, 0.02, 0.02, 0.95), 5)
+    (0.02, 0.00168)
+    """
+    wanted = audits_needed(max_error, confidence, SPARED)
+    return min(share, wanted / max(rows, 1))

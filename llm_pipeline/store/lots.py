@@ -87,6 +87,11 @@ def newest_undrawn(session: Session) -> int | None:
     return newest if newest > _drawn_upto(session) else None
 
 
+def undrawn(session: Session) -> int:
+    """Return how many submissions took part in no lot yet, by their ids."""
+    return (newest_undrawn(session) or _drawn_upto(session)) - _drawn_upto(session)
+
+
 def _drawn_upto(session: Session) -> int:
     return session.scalar(select(func.max(audit_lots.c.upto_id))) or 0
 

@@ -6,8 +6,11 @@ import pytest
 from sqlalchemy import func, select
 
 from llm_pipeline.domain.approval import single_probability
+from llm_pipeline.domain.binomial import audits_needed
+from llm_pipeline.domain.drawing import MOST, SPARED
 from llm_pipeline.domain.records import Action
 from llm_pipeline.steps.draw_audits import draw_audits
+from llm_pipeline.steps.fit_policy import Wish, fit_policy
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.store import log, lots
 from llm_pipeline.store.engine import Database
@@ -122,3 +125,18 @@ def test_the_lot_knows_nothing_of_the_answer(store: Database, clock: Clock) -> N
         stored = session.scalar(select(func.count()).select_from(audits))
     assert stored == drawn
     assert told is None or told.payload["audits"] == drawn
+
+
+def test_however_many_come_at_once_no_more_are_drawn_than_prove_the_bound(
+    store: Database, clock: Clock
+) -> None:
+    with store.begin() as session:
+        policy = fit_policy(session, Wish(0.5, 0.95), "tests", clock(), "tests")
+    merge(store, clock, [(f"SHOP {word(n)}", None) for n in range(2_000)])
+    wanted = audits_needed(0.5, 0.95, SPARED)
+    with store.begin() as session:
+        drawn = draw_audits(session, "tests", clock(), DUE, LOT)
+        (told,) = log.read_since(session, 0, names=["audit:drawn"])
+    assert policy.share == MOST
+    assert told.payload["share"] == pytest.approx(wanted / 2_000)
+    assert abs(drawn - wanted) < 4 * wanted**0.5
