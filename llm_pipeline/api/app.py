@@ -23,10 +23,13 @@ from llm_pipeline.api import (
     errors,
     export,
     health,
+    infrastructure,
     label_errors,
     learning,
+    metrics,
     ml,
     models,
+    pipeline_health,
     plans,
     quality,
     queue,
@@ -42,7 +45,9 @@ from llm_pipeline.api.edge import BodyLimit, HardenedHeaders
 from llm_pipeline.api.errors import Problem
 from llm_pipeline.api.intake import INCOMING
 from llm_pipeline.api.live import Live
+from llm_pipeline.api.measuring import Measured, Requests
 from llm_pipeline.api.plan_worker import PlanWorker
+from llm_pipeline.api.watcher import watcher_of
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.config import Settings
 from llm_pipeline.store import words
@@ -60,6 +65,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     ml.router,
     models.router,
     data.router,
+    infrastructure.router,
+    pipeline_health.router,
+    metrics.router,
     label_errors.router,
     automation.router,
     quality.router,
@@ -93,6 +101,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(HardenedHeaders)
+    app.state.requests = Requests()
+    app.add_middleware(Measured, requests=app.state.requests)
     return app
 
 
@@ -103,18 +113,19 @@ def _tell_roles(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
-    services = await run_in_threadpool(_open, settings)
+    services = await run_in_threadpool(_open, settings, app.state.requests)
     app.state.services = services
     services.live.start(asyncio.get_running_loop())
     services.worker.start()
     services.plans.start()
+    services.watcher.start()
     try:
         yield
     finally:
         await run_in_threadpool(_close, services)
 
 
-def _open(settings: Settings) -> Services:
+def _open(settings: Settings, requests: Requests) -> Services:
     parts = Parts(settings)
     parts.migrate()
     with parts.read() as session:
@@ -124,10 +135,13 @@ def _open(settings: Settings) -> Services:
     uploads_folder.mkdir(parents=True, exist_ok=True)
     for broken_off in uploads_folder.glob(f"{INCOMING}*"):
         shutil.rmtree(broken_off, ignore_errors=True)
-    return Services(parts, Live(parts), UploadWorker(parts), PlanWorker(parts))
+    live = Live(parts)
+    watcher = watcher_of(parts, live, requests)
+    return Services(parts, live, UploadWorker(parts), PlanWorker(parts), requests, watcher)
 
 
 def _close(services: Services) -> None:
+    services.watcher.stop()
     services.live.stop()
     services.worker.stop()
     services.plans.stop()

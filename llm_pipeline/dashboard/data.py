@@ -7,7 +7,7 @@ from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline.api import data as routes
-from llm_pipeline.api.components import Component, examine
+from llm_pipeline.api.infrastructure import infrastructure_of
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat, Pulse
 from llm_pipeline.dashboard.rendering import rendered
@@ -52,8 +52,8 @@ class Data:
         self._shown.show(await self._html())
 
     async def _components(self) -> Markup:
-        found: list[Component] = await run_in_threadpool(examine, self._sheet.services)
-        return rendered("health.html", components=found)
+        found = await run_in_threadpool(infrastructure_of, self._sheet.services)
+        return rendered("health.html", components=found.components)
 
     async def _html(self) -> Markup:
         settings = self._sheet.services.parts.settings
