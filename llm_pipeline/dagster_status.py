@@ -122,7 +122,7 @@ def _sensors(repositories: Any) -> Iterator[Sensor]:
     for repository in repositories:
         for one in repository["sensors"]:
             state = one["sensorState"]
-            tick = next(iter(state["ticks"]), {})
+            tick: dict[str, Any] = next(iter(state["ticks"]), {})
             error = (tick.get("error") or {}).get("message", "")
             at = _time(tick["timestamp"]) if tick else None
             yield Sensor(one["name"], state["status"] == "RUNNING", at, error)

@@ -12,8 +12,10 @@ from types import FrameType
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette.concurrency import run_in_threadpool
 
+from llm_pipeline import logs, tracing
 from llm_pipeline.api import (
     analytics,
     auth,
@@ -103,6 +105,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(HardenedHeaders)
     app.state.requests = Requests()
     app.add_middleware(Measured, requests=app.state.requests)
+    if tracing.start("llm_pipeline api"):
+        FastAPIInstrumentor.instrument_app(app)
     return app
 
 
@@ -146,6 +150,7 @@ def _close(services: Services) -> None:
     services.worker.stop()
     services.plans.stop()
     services.parts.engine.dispose()
+    tracing.flush()
 
 
 class Server(uvicorn.Server):
@@ -158,6 +163,7 @@ class Server(uvicorn.Server):
                 host,
                 port,
                 log_level="warning",
+                log_config=None,  # its lines look as all others
                 ws="websockets-sansio",
                 timeout_graceful_shutdown=GRACEFUL_SECONDS,
             )
@@ -179,8 +185,14 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _offset(app: FastAPI) -> int | None:
+    services: Services | None = getattr(app.state, "services", None)
+    return None if services is None else services.live.told
+
+
 def serve(settings: Settings, app: FastAPI) -> None:
     """Run an application until a signal ends it."""
+    logs.configure(settings.log_format, partial(_offset, app))
     # uvicorn has stopped cleanly by then; it raises a Ctrl-C again for whoever called it.
     with suppress(KeyboardInterrupt):
         Server(app, settings.host, settings.api_port).run()
