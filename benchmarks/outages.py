@@ -8,35 +8,22 @@ raising the limit below which it counts as low: nobody's disk is filled.
 """
 
 import argparse
-import os
-import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+from installation import WAIT_SECONDS, Installation, end, until
 
-PORTS = ("API", "DAGSTER", "DAGSTER_CODE", "MLFLOW")
-STATUS, ALERTS, STREAM = (
-    "/api/ml/get-infrastructure-status",
-    "/api/llm-data/alerts",
-    "/api/llm-data/stream-status",
-)
+STATUS, ALERTS = "/api/ml/get-infrastructure-status", "/api/llm-data/alerts"
 HEAD = (
     "| stopped | component | status | after s | alert after s | stream after s | approval stopped "
     "after s | well again after s | slowest status answer ms |\n"
     "|---|---|---|---|---|---|---|---|---|\n"
 )
-WAIT_SECONDS = 180.0
 
 
 @dataclass
@@ -56,107 +43,6 @@ class Row:
         return f"| {' | '.join(cells)} |\n"
 
 
-class Installation:
-    """`llm-pipeline up` in a folder, on free ports, with a client and a stream that is read."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        ports = {f"LLM_PIPELINE_{name}_PORT": str(_free_port()) for name in PORTS}
-        self.environment = {**os.environ, **ports, "LLM_PIPELINE_HOME": str(home)}
-        self.api = f"http://127.0.0.1:{ports['LLM_PIPELINE_API_PORT']}"
-        self.heard: list[tuple[float, str]] = []
-
-    @contextmanager
-    def up(self, **settings: str) -> Iterator[httpx.Client]:
-        """Start everything under Honcho's own hands, so that one process can be stopped alone."""
-        self._prepare()
-        environment = self.environment | settings
-        processes = {
-            name: self.start(name, environment)
-            for name in ("code", "api", "dagster", "daemon", "mlflow")
-        }
-        self.processes = processes
-        with httpx.Client(base_url=self.api, headers=self.headers, timeout=10) as client:
-            _until(lambda: self._answers(client), WAIT_SECONDS)
-            threading.Thread(target=self._listen, daemon=True).start()
-            try:
-                yield client
-            finally:
-                for one in processes.values():
-                    _end(one)
-
-    def _prepare(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
-        made = [
-            sys.executable,
-            "-m",
-            "llm_pipeline.cli",
-            "users",
-            "token",
-            "bench",
-            "--role",
-            "admin",
-        ]
-        token = subprocess.run(
-            made, env=self.environment, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        self.headers = {"Authorization": f"Bearer {token}"}
-        subprocess.run([sys.executable, "-c", PREPARE], env=self.environment, check=True)
-
-    def start(
-        self, name: str, environment: dict[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Start one process with the command and environment that `up` gives it."""
-        log = (self.home / f"{name}.log").open("ab")
-        told = [sys.executable, "-c", ONE, name]
-        return subprocess.Popen(
-            told,
-            env=environment or self.environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-
-    def _answers(self, client: httpx.Client) -> bool:
-        try:
-            return client.get("/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def _listen(self) -> None:
-        """Read the stream for ever, from where it broke off."""
-        last = "0"
-        while True:
-            try:
-                with httpx.stream(
-                    "GET",
-                    self.api + STREAM,
-                    headers={**self.headers, "Last-Event-ID": last},
-                    timeout=30,
-                ) as answer:
-                    for line in answer.iter_lines():
-                        if line.startswith("id:"):
-                            last = line.partition(":")[2].strip()
-                        if line.startswith("data:"):
-                            self.heard.append((time.monotonic(), line))
-            except httpx.HTTPError:
-                time.sleep(0.2)
-
-
-PREPARE = """
-from llm_pipeline.config import Settings
-from llm_pipeline.up import prepare_dagster
-prepare_dagster(Settings())
-"""
-ONE = """
-import os, sys
-from llm_pipeline.config import Settings
-from llm_pipeline.processes import commands, environment
-settings = Settings()
-os.execve("/bin/sh", ["sh", "-c", commands(settings)[sys.argv[1]]], environment(settings))
-"""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--home", type=Path, required=True, help="an empty folder for the run")
@@ -165,7 +51,9 @@ def main() -> None:
     installation = Installation(given.home)
     rows = []
     with installation.up() as client:
-        _until(lambda: _all_well(client), WAIT_SECONDS)
+        until(lambda: _all_well(client), WAIT_SECONDS)
+        for one in client.get(STATUS).json()["components"]:
+            print(f"{one['component']}: {one['status']}, {one['reason'] or one['detail']}")
         for what, component, process in (
             ("MLflow", "MLflow", "mlflow"),
             ("Dagster webserver", "Dagster webserver", "dagster"),
@@ -186,7 +74,7 @@ def _stopped(
 ) -> Row:
     row = Row(what, component)
     began = time.monotonic()
-    _end(installation.processes[process])
+    end(installation.processes[process])
     _follow(installation, client, row, began)
     over = time.monotonic()
     installation.processes[process] = installation.start(process)
@@ -214,7 +102,7 @@ def _api_dead(installation: Installation, client: httpx.Client) -> Row:
     """The API's own answers are gone: its sensor writes the store, which is read directly."""
     row = Row("API", "API")
     began = time.monotonic()
-    _end(installation.processes["api"])
+    end(installation.processes["api"])
     asked = {
         "status": "SELECT status FROM component_states WHERE component = 'API' AND status = 'down'",
         "alert": "SELECT id FROM alerts WHERE rule = 'component_down' AND subject = 'API' "
@@ -229,7 +117,7 @@ def _api_dead(installation: Installation, client: httpx.Client) -> Row:
     row.status = "down" if "status" in row.seen else ""
     over = time.monotonic()
     installation.processes["api"] = installation.start("api")
-    _until(lambda: installation._answers(client), WAIT_SECONDS)
+    until(lambda: installation.answers(client), WAIT_SECONDS)
     _recovered(client, row, over)
     _told(installation, client, row, began)
     return row
@@ -310,7 +198,7 @@ def _recovered(client: httpx.Client, row: Row, over: float) -> None:
             and all(one["resumed_at"] for one in stops if one["subject"] == row.component)
         )
 
-    if _until(well, WAIT_SECONDS):
+    if until(well, WAIT_SECONDS):
         row.seen["well"] = time.monotonic() - over
 
 
@@ -326,28 +214,6 @@ def _read(installation: Installation, query: str) -> Any:
         return store.execute(query).fetchone()
     finally:
         store.close()
-
-
-def _until(check: Callable[[], Any], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and what it started: none of them gets to say goodbye."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@ import json
 import logging
 from datetime import UTC, datetime
 
+import pytest
+from honcho.printer import Message
+
 from llm_pipeline.logs import JsonLines
+from llm_pipeline.processes import Printer
 
 
 def formatted(record: logging.LogRecord) -> dict[str, object]:
@@ -35,3 +39,18 @@ def test_an_exception_is_in_its_line() -> None:
     assert "ZeroDivisionError: by nothing" in str(
         formatted(record("failed", error=ZeroDivisionError("by nothing")))["exception"]
     )
+
+
+def test_what_up_prints_is_objects_only(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = Printer(as_json=True)
+    own = json.dumps({"level": "warning", "message": "as it was"})
+    for data in (f"{own}\nplain words\n\n", b"3 \xff\n"):
+        printer.write(Message("line", data, datetime.now(UTC), "mlflow", None))
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["message"] for one in found] == ["as it was", "plain words", "3 \ufffd"]
+    assert found[1]["logger"] == "mlflow"
+
+
+def test_what_up_prints_has_names_in_front(capsys: pytest.CaptureFixture[str]) -> None:
+    Printer(as_json=False).write(Message("line", "words", datetime.now(UTC), "mlflow", None))
+    assert capsys.readouterr().out.endswith("mlflow | words\n")

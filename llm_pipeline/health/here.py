@@ -90,13 +90,13 @@ def _enough(name: str, free: int, low_mb: int, told: str, advice: str) -> Seen:
 def _model(parts: Parts) -> Seen:
     with parts.read() as session:
         champion = models.champion(session)
-        trained_up_to = models.trained_up_to(session)
-        new = champion and training.learned_since(session, trained_up_to).texts
-    if champion is None:
-        return Seen("Model", Health.OK, "none yet: `llm-pipeline train`, or enough approvals")
-    age = now() - champion.trained_at
-    told = f"version {champion.version}, {_ago(age)} old, {new} texts approved since"
-    if age > OLD_MODEL and new:
+        if champion is None:
+            return Seen("Model", Health.OK, "none yet: `llm-pipeline train`, or enough approvals")
+        age = now() - champion.trained_at
+        told = f"version {champion.version}, {_ago(age)} old"
+        # Counted of an old one only: after a large upload this takes a while.
+        new = age > OLD_MODEL and training.learned_since(session, models.trained_up_to(session))
+    if new and new.texts:
         return Seen("Model", Health.DEGRADED, told, f"trained {_ago(age)} ago: trigger a training")
     return Seen("Model", Health.OK, told)
 
