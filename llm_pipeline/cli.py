@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 a check of `doctor` failed, 2 to 9 as drawn in `errors.py`
 """
 
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +12,13 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
-from llm_pipeline import benching, errors, exporting, indexing, loop, processes
+from llm_pipeline import accounts, benching, errors, exporting, indexing, loop, processes, versions
 from llm_pipeline import doctor as health
 from llm_pipeline.answer import answer_file, answer_text, names_a_file
 from llm_pipeline.batch import Job as BatchJob
 from llm_pipeline.batch import default_output
 from llm_pipeline.config import Settings
-from llm_pipeline.domain.records import Role, Status
+from llm_pipeline.domain.records import Status
 from llm_pipeline.domain.review import Order
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.doubts import show_doubts
@@ -28,9 +27,8 @@ from llm_pipeline.reviewing import review as review_groups
 from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.ingest import Job, ingest_file
 from llm_pipeline.steps.load import load_targets, read_targets
-from llm_pipeline.steps.promote import promote as promote_version
 from llm_pipeline.steps.report import report_performance, report_quality
-from llm_pipeline.store import credentials, models
+from llm_pipeline.store import models
 from llm_pipeline.store.engine import CANNOT_CONNECT
 from llm_pipeline.terminal import notes, out, progress
 from llm_pipeline.up import prepare_dagster, sign_in_link
@@ -56,15 +54,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 targets = typer.Typer(help="The catalogue.", no_args_is_help=True)
-users = typer.Typer(help="Who may do what.", no_args_is_help=True)
 app.add_typer(targets, name="targets")
-app.add_typer(users, name="users")
+app.add_typer(accounts.commands(lambda: _parts()), name="users")
 app.add_typer(benching.commands(), name="bench")
 app.add_typer(indexing.commands(lambda: _parts()), name="search")
 exporting.add_to(app, lambda: _parts())
+versions.add_to(app, lambda: _parts(), ACTOR)
 
 FilePath = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="the file to read")]
-RoleOption = Annotated[Role, typer.Option(help="what the user may do")]
 
 
 def main() -> None:
@@ -199,31 +196,6 @@ def recognize(
 
 
 @app.command()
-def train(
-    reason: Annotated[str, typer.Option(help="why, for the log and MLflow")] = "by hand",
-    promote: Annotated[bool, typer.Option(help="promote the challenger if it is better")] = True,
-) -> None:
-    """Gate, train, evaluate, register, and promote if better. Example: llm-pipeline train"""
-    done = loop.learn(_parts(), reason, ACTOR, promote=promote)
-    out.print(
-        f"model {done.model.version}, as of offset {done.model.as_of}: "
-        f"{done.model.metrics['training_seconds']:.1f} s; {done.compared.verdict.reason}"
-    )
-
-
-@app.command()
-def promote(
-    version: Annotated[str, typer.Argument(help="the version that is to answer")],
-    reason: Annotated[str, typer.Option(help="why, for the log and MLflow")] = "by hand",
-) -> None:
-    """Let a version answer, whatever the comparison said. Example: llm-pipeline promote 3"""
-    parts = _parts()
-    with parts.begin() as session:
-        promote_version(session, parts.registry, version, reason, ACTOR, now())
-    out.print(f"model {version} is the champion")
-
-
-@app.command()
 def doubts(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="labels to show")] = 20,
     look: Annotated[bool, typer.Option(help="look at every approved label again first")] = False,
@@ -268,32 +240,6 @@ def doctor() -> None:
         out.print("ok " if finding.ok else "bad", style=style, end=" ")
         out.print(f"{finding.part}: {finding.told}", soft_wrap=True)
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
-
-
-@users.command("token")
-def users_token(user: str, role: RoleOption = Role.VIEWER) -> None:
-    """Make a token and show it once. Example: llm-pipeline users token ann --role reviewer"""
-    secret = secrets.token_urlsafe(32)
-    with _parts().begin() as session:
-        credentials.add(session, "token", secret, credentials.Identity(user, role), now())
-    out.print(secret, soft_wrap=True)
-
-
-@users.command("link")
-def users_link(
-    user: Annotated[str, typer.Argument(help="who signs in")] = "admin",
-    role: RoleOption = Role.ADMIN,
-) -> None:
-    """Make a one-time sign-in link. Example: llm-pipeline users link ann --role reviewer"""
-    out.print(sign_in_link(_parts(), user, role), soft_wrap=True)
-
-
-@users.command("revoke")
-def users_revoke(user: str) -> None:
-    """End every token, link and session of a user. Example: llm-pipeline users revoke ann"""
-    with _parts().begin() as session:
-        number = credentials.revoke(session, user, now())
-    out.print(f"{number} tokens, links and sessions of {user} ended")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,6 +63,24 @@ class Settings(BaseSettings):
         default="",
         description="columns beside the text, with commas between, that recognition may use where "
         "they help: `amount`, `source`, `month` and the files' own",
+    )
+
+    health_seconds: float = Field(
+        default=5.0, gt=0, description="seconds between two looks at every component"
+    )
+    low_disk_mb: int = Field(
+        default=2048, ge=1, description="free MiB below which the disk is degraded; a tenth: down"
+    )
+    low_memory_mb: int = Field(
+        default=512, ge=1, description="free MiB below which memory is degraded; a tenth: down"
+    )
+    metrics_open: bool = Field(
+        default=False,
+        description="let who asks from this machine, not through a proxy, read /metrics without "
+        "a token",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="`text`, or `json`: one object a line"
     )
 
     def path(self, *parts: str) -> Path:

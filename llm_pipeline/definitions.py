@@ -7,6 +7,7 @@ from dagster import Definitions, in_process_executor
 from llm_pipeline.defs.assets import ASSETS
 from llm_pipeline.defs.automation_assets import AUTOMATION
 from llm_pipeline.defs.checks import CHECKS
+from llm_pipeline.defs.freshness import with_freshness
 from llm_pipeline.defs.jobs import JOBS, SCHEDULES
 from llm_pipeline.defs.resources import Pipeline
 from llm_pipeline.defs.sensors import SENSORS
@@ -19,7 +20,7 @@ def build_definitions(overrides: Mapping[str, object] | None = None) -> Definiti
     what this one does in half a second.
     """
     return Definitions(
-        assets=[*ASSETS, *AUTOMATION],
+        assets=with_freshness([*ASSETS, *AUTOMATION]),
         asset_checks=CHECKS,
         jobs=JOBS,
         schedules=SCHEDULES,

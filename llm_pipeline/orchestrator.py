@@ -11,6 +11,7 @@ WANTED_TAG = "llm_pipeline/wanted"
 # dagster.yaml allows one run with this tag at a time: two trainings would race for the champion.
 ALONE = {"llm_pipeline/alone": "learning"}
 SECONDS = 10.0
+NO_ANSWER = (OSError, HTTPException, ValueError, LookupError, TypeError)
 
 _WHERE = """{ repositoriesOrError { ... on RepositoryConnection {
     nodes { name location { name } jobs { name } } } } }"""
@@ -27,14 +28,14 @@ def launch(address: str, job: str, tags: Mapping[str, str]) -> str | None:
     """Put a run of a job into Dagster's queue and return its id; None if Dagster does not answer or
     does not have the job."""
     try:
-        found = _ask(address, _WHERE, {})["repositoriesOrError"].get("nodes", ())
+        found = ask(address, _WHERE, {})["repositoriesOrError"].get("nodes", ())
         selector = _selector(found, job)
         if selector is None:
             return None
         metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
         params = {"selector": selector, "runConfigData": {}, "executionMetadata": metadata}
-        done = _ask(address, _LAUNCH, {"params": params})["launchRun"]
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        done = ask(address, _LAUNCH, {"params": params})["launchRun"]
+    except NO_ANSWER:
         return None
     run: dict[str, str] = done.get("run") or {}
     return run.get("runId")
@@ -48,10 +49,13 @@ def _selector(repositories: Any, job: str) -> dict[str, str] | None:
     return None
 
 
-def _ask(address: str, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def ask(
+    address: str, query: str, variables: Mapping[str, Any], seconds: float = SECONDS
+) -> dict[str, Any]:
+    """Ask Dagster's GraphQL; raises one of `NO_ANSWER` if it does not answer, or not that."""
     body = json.dumps({"query": query, "variables": variables}).encode()
     headers = {"Content-Type": "application/json"}
     request = Request(f"{address}/graphql", body, headers)  # noqa: S310 (the address is a setting)
-    with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+    with urlopen(request, timeout=seconds) as answer:  # noqa: S310
         data: dict[str, Any] = json.load(answer)["data"]
     return data

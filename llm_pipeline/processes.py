@@ -4,20 +4,24 @@
 parent of all the others stays small: honcho forks it once per process.
 """
 
+import json
 import os
 import shlex
 import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import honcho.environ
 import honcho.manager
+import honcho.printer
 
+from llm_pipeline import logs
 from llm_pipeline.config import Settings
 from llm_pipeline.errors import SetupError
 
@@ -58,6 +62,8 @@ def commands(settings: Settings) -> dict[str, str]:
     python = shlex.quote(sys.executable)
     port = settings.dagster_code_port
     code = f"--grpc-host {LOCAL} --grpc-port {port} --log-level warning"
+    if settings.log_format == "json":
+        code += " --log-format json"
     # Webserver and daemon print a traceback each when the code server is not there yet.
     when_code_answers = (
         f"until {python} -m dagster api grpc-health-check -p {port} >/dev/null 2>&1; "
@@ -99,7 +105,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def run(settings: Settings) -> int:
     """Start everything; return an exit code when Ctrl-C or the end of one process ended it all."""
-    manager = honcho.manager.Manager()
+    as_json = settings.log_format == "json"
+    manager = honcho.manager.Manager(printer=Printer(as_json=as_json))
     for name, command in commands(settings).items():
         manager.add_process(name, command, env=environment(settings))
     watched = {
@@ -107,19 +114,47 @@ def run(settings: Settings) -> int:
         "Dagster": f"{settings.dagster_url}/server_info",
         "MLflow": f"{settings.mlflow_url}/health",
     }
-    watcher = threading.Thread(target=_tell_when_ready, args=(watched,), daemon=True)
+    told = (watched, _json_line if as_json else str)
+    watcher = threading.Thread(target=_tell_when_ready, args=told, daemon=True)
     watcher.start()
     manager.loop()
     return int(manager.returncode or 0)
 
 
-def _tell_when_ready(watched: Mapping[str, str]) -> None:
+class Printer(honcho.printer.Printer):  # type: ignore[misc]
+    """Lines of all processes with their names in front, or each as one JSON object: those that
+    are none yet are put into one."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__(sys.stdout, prefix=not as_json)
+        self._as_json = as_json
+
+    def write(self, message: honcho.printer.Message) -> None:
+        if self._as_json:
+            data = message.data
+            said = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+            lines = [_json_line(one, message.name) for one in said.splitlines() if one.strip()]
+            message = message._replace(data="\n".join(lines))
+        super().write(message)
+
+
+def _json_line(said: str, name: str | None = None) -> str:
+    try:
+        if isinstance(json.loads(said), dict):
+            return said
+    except ValueError:
+        pass
+    told = logs.line(datetime.now(UTC), "info", name or "llm_pipeline.processes", said, None)
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _tell_when_ready(watched: Mapping[str, str], formed: Callable[[str], str] = str) -> None:
     started = time.monotonic()
     waiting = dict(watched)
     while waiting:
         for name in [name for name, url in waiting.items() if answers(url)]:
             told = f"{name} answers after {time.monotonic() - started:.1f} s: {watched[name]}"
-            sys.stdout.write(f"{told.rpartition('/')[0]}\n")
+            sys.stdout.write(f"{formed(told.rpartition('/')[0])}\n")
             sys.stdout.flush()
             del waiting[name]
         time.sleep(0.2)

@@ -91,7 +91,8 @@ def test_doctor_finds_what_is_down(learned: Run, monkeypatch: pytest.MonkeyPatch
     shown = learned("doctor")
     assert shown.exit_code == 1
     assert "version 1 loads" in shown.output
-    assert "bad MLflow server" in shown.output
+    assert "bad MLflow: http://127.0.0.1:9/health does not answer" in shown.output
+    assert "ok  Database: sqlite read in" in shown.output
 
 
 @pytest.fixture
@@ -149,6 +150,18 @@ def test_an_older_version_can_answer_again(learned: Run) -> None:
     learned("train")
     assert "model 2 is the champion" in learned("promote", "2").output
     assert "model 1 is the champion" in learned("promote", "1", "--reason", "rollback").output
+
+
+def test_a_model_that_answered_before_answers_again(learned: Run) -> None:
+    only = learned("rollback")
+    assert "the first that answers" in str(only.exception)
+    for version in ("2", "3"):
+        learned("train", "--no-promote")
+        learned("promote", version)
+    assert "model 2 answers again instead of model 3" in learned("rollback").output
+    assert "model 1 answers again instead of model 2" in learned("rollback", "1").output
+    assert "answers now" in str(learned("rollback", "1").exception)
+    assert "no model version '9'" in str(learned("rollback", "9").exception)
 
 
 def test_tokens_links_and_their_end(run: Run) -> None:

@@ -22,6 +22,7 @@ COMMANDS = [
     "recognize",
     "train",
     "promote",
+    "rollback",
     "doubts",
     "review",
     "export",

@@ -13,8 +13,10 @@ from types import FrameType
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette.concurrency import run_in_threadpool
 
+from llm_pipeline import logs, tracing
 from llm_pipeline.api import (
     analytics,
     auth,
@@ -24,10 +26,13 @@ from llm_pipeline.api import (
     errors,
     export,
     health,
+    infrastructure,
     label_errors,
     learning,
+    metrics,
     ml,
     models,
+    pipeline_health,
     plans,
     quality,
     queue,
@@ -43,7 +48,9 @@ from llm_pipeline.api.edge import BodyLimit, HardenedHeaders
 from llm_pipeline.api.errors import Problem
 from llm_pipeline.api.intake import INCOMING
 from llm_pipeline.api.live import Live
+from llm_pipeline.api.measuring import Measured, Requests
 from llm_pipeline.api.plan_worker import PlanWorker
+from llm_pipeline.api.watcher import watcher_of
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.config import Settings
 from llm_pipeline.store import words
@@ -61,6 +68,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     ml.router,
     models.router,
     data.router,
+    infrastructure.router,
+    pipeline_health.router,
+    metrics.router,
     label_errors.router,
     automation.router,
     quality.router,
@@ -97,6 +107,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(HardenedHeaders)
+    app.state.requests = Requests()
+    app.add_middleware(Measured, requests=app.state.requests)
+    if tracing.start("llm_pipeline api"):
+        FastAPIInstrumentor.instrument_app(app)
     return app
 
 
@@ -107,18 +121,19 @@ def _tell_roles(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
-    services = await run_in_threadpool(_open, settings)
+    services = await run_in_threadpool(_open, settings, app.state.requests)
     app.state.services = services
     services.live.start(asyncio.get_running_loop())
     services.worker.start()
     services.plans.start()
+    services.watcher.start()
     try:
         yield
     finally:
         await run_in_threadpool(_close, services)
 
 
-def _open(settings: Settings) -> Services:
+def _open(settings: Settings, requests: Requests) -> Services:
     parts = Parts(settings)
     parts.migrate()
     with parts.read() as session:
@@ -128,14 +143,18 @@ def _open(settings: Settings) -> Services:
     uploads_folder.mkdir(parents=True, exist_ok=True)
     for broken_off in uploads_folder.glob(f"{INCOMING}*"):
         shutil.rmtree(broken_off, ignore_errors=True)
-    return Services(parts, Live(parts), UploadWorker(parts), PlanWorker(parts))
+    live = Live(parts)
+    watcher = watcher_of(parts, live, requests)
+    return Services(parts, live, UploadWorker(parts), PlanWorker(parts), requests, watcher)
 
 
 def _close(services: Services) -> None:
+    services.watcher.stop()
     services.live.stop()
     services.worker.stop()
     services.plans.stop()
     services.parts.engine.dispose()
+    tracing.flush()
 
 
 class Server(uvicorn.Server):
@@ -148,6 +167,7 @@ class Server(uvicorn.Server):
                 host,
                 port,
                 log_level="warning",
+                log_config=None,  # its lines look as all others
                 ws="websockets-sansio",
                 timeout_graceful_shutdown=GRACEFUL_SECONDS,
             )
@@ -169,9 +189,15 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _offset(app: FastAPI) -> int | None:
+    services: Services | None = getattr(app.state, "services", None)
+    return None if services is None else services.live.told
+
+
 def serve(settings: Settings, app: FastAPI) -> None:
     """Run an application until a signal ends it."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    logs.configure(settings.log_format, partial(_offset, app))
     # uvicorn has stopped cleanly by then; it raises a Ctrl-C again for whoever called it.
     with suppress(KeyboardInterrupt):
         Server(app, settings.host, settings.api_port).run()

@@ -22,8 +22,8 @@ COOKIE = "llm_pipeline_session"
 SESSION_LASTS = timedelta(hours=12)
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
-_bearer = HTTPBearer(auto_error=False, description="a token from `llm-pipeline users token`")
-_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="set by /signin")
+bearer = HTTPBearer(auto_error=False, description="a token from `llm-pipeline users token`")
+cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="set by /signin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class Guard:
         self,
         request: Request,
         services: Given,
-        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-        cookie: Annotated[str | None, Depends(_cookie)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        cookie: Annotated[str | None, Depends(cookie)],
     ) -> Caller:
         caller = identify(services, bearer.credentials if bearer else None, cookie)
         if caller is None:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from llm_pipeline.api.auth import Reviewer, Viewer
-from llm_pipeline.api.components import Component, examine
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Word
 from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.api.state import AlertOut, GateOut
@@ -56,18 +55,6 @@ class Insights(BaseModel):
     """The newest forecast, null before the first; what it says of itself is in its verdict."""
 
     report: ReportOut | None
-
-
-class SystemStatus(BaseModel):
-    """Every component as it was found just now."""
-
-    components: list[Component]
-
-
-@router.get("/api/llm-data/system-status", summary="How every component is")
-@router.get("/api/ml/get-infrastructure-status", summary="How every component is")
-def get_status(services: Given, _caller: Viewer) -> SystemStatus:
-    return SystemStatus(components=examine(services))
 
 
 @router.get("/api/llm-data/events", summary="The event log, newest first")

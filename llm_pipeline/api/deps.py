@@ -9,7 +9,9 @@ from pydantic import AfterValidator, StringConstraints
 from starlette.requests import HTTPConnection
 
 from llm_pipeline.api.live import Live
+from llm_pipeline.api.measuring import Requests
 from llm_pipeline.api.plan_worker import PlanWorker
+from llm_pipeline.api.watcher import Watcher
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.domain.text import MAX_TEXT_LENGTH
 from llm_pipeline.wiring import Parts
@@ -23,6 +25,8 @@ class Services:
     live: Live
     worker: UploadWorker
     plans: PlanWorker
+    requests: Requests
+    watcher: Watcher
 
 
 def services(request: HTTPConnection) -> Services:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from typing import Any
 
 from llm_pipeline.errors import PipelineError
@@ -27,6 +28,8 @@ class Live:
         self._parts = parts
         self.serving: Serving = parts.serving()
         self.stopping = False
+        self.told = self.serving.offset  # up to where the streams were told that there is more
+        self.looked_at = time.monotonic()
         self.reads: dict[object, asyncio.Task[Any]] = {}  # of streams, while they run
         self._stop = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -67,8 +70,10 @@ class Live:
         while not self._stop.is_set():
             try:
                 latest = log.wait(self._parts.engine, seen, WAIT_SECONDS)
+                self.looked_at = time.monotonic()
                 if latest != seen:
                     self._signal()
+                    self.told = latest
                     self._refresh()
                     seen = latest
             except (DatabaseError, PipelineError, OSError) as error:

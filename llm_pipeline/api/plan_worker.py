@@ -10,6 +10,7 @@ from llm_pipeline.steps.apply_plan import fail, run
 from llm_pipeline.steps.plan import forget_old
 from llm_pipeline.store import plans
 from llm_pipeline.store.state import UNAVAILABLE, DatabaseError
+from llm_pipeline.tracing import span
 from llm_pipeline.wiring import Parts, now
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ class PlanWorker:
 
     def _work(self, plan_id: int) -> None:
         try:
-            run(self._parts.database, plan_id, now, self._stop.is_set)
+            with span("carry out a plan", plan=plan_id):
+                run(self._parts.database, plan_id, now, self._stop.is_set)
         except UNAVAILABLE as error:
             logger.warning("plan %s waits for the database: %s", plan_id, error)
             self._stop.wait(RETRY_SECONDS)

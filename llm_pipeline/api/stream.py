@@ -28,11 +28,11 @@ STREAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "/api/llm/stream-updates": ("Every event as it happens", ()),
     "/api/ml/stream-metrics": (
         "What is learned, recognised and measured, as it happens",
-        named("model", "training_set", "text", "labels", "label", "report", "metrics"),
+        named("model", "training_set", "text", "labels", "label", "report", "metrics", "component"),
     ),
     "/api/llm-data/stream-status": (
-        "Files, gates, alerts and reports as they happen",
-        named("upload", "gate", "alert", "report", "metrics"),
+        "Files, gates, alerts, components and reports as they happen",
+        named("upload", "gate", "alert", "component", "report", "metrics"),
     ),
 }
 _RESUMES = "; resumes after an offset, else begins now"

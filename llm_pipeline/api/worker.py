@@ -10,6 +10,7 @@ from llm_pipeline.errors import PipelineError
 from llm_pipeline.steps.ingest import Progress, take_in
 from llm_pipeline.store import uploads
 from llm_pipeline.store.state import UNAVAILABLE, DatabaseError
+from llm_pipeline.tracing import span
 from llm_pipeline.wiring import Parts, now
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ class UploadWorker:
 
     def _work(self, upload: uploads.Upload) -> None:
         try:
-            take_in(self._parts.database, upload, now, self._progress)
+            with span("take in a file", upload=upload.id):
+                take_in(self._parts.database, upload, now, self._progress)
         except CancelledError:
             return
         except UNAVAILABLE as error:

@@ -7,16 +7,18 @@ from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline.api import data as routes
-from llm_pipeline.api.components import Component, examine
+from llm_pipeline.api.infrastructure import infrastructure_of
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat, Pulse
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.dashboard.strip import cards
 from llm_pipeline.domain.records import Role
 from llm_pipeline.store import alerts, log, quality
 from llm_pipeline.store.engine import Session
+from llm_pipeline.wiring import now
 
-LOOK_SECONDS = 15.0
+LOOK_SECONDS = 5.0
 ALERTS_SHOWN = 20
 EVENTS_COUNTED = 2000
 REPORTS = ("quality", "performance", "evaluation", "insights")
@@ -38,7 +40,7 @@ class Data:
         self._shown.show(await self._html())
 
     async def look(self) -> None:
-        """Components say nothing by themselves: they are asked every few seconds."""
+        """What was seen of the components is shown every few seconds."""
         self._health.show(await self._components())
 
     async def heard(self, act: Act) -> None:
@@ -52,8 +54,8 @@ class Data:
         self._shown.show(await self._html())
 
     async def _components(self) -> Markup:
-        found: list[Component] = await run_in_threadpool(examine, self._sheet.services)
-        return rendered("health.html", components=found)
+        found = await run_in_threadpool(infrastructure_of, self._sheet.services)
+        return rendered("health.html", cards=cards(found.components, now()))
 
     async def _html(self) -> Markup:
         settings = self._sheet.services.parts.settings

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, MetadataValue, asset
+from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, MetadataValue
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import counted, table
+from llm_pipeline.defs.traced import asset
 from llm_pipeline.orchestrator import REASON_TAG
 from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.evaluate import evaluate_model

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, asset
+from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import counted, table
+from llm_pipeline.defs.traced import asset
 from llm_pipeline.domain.approval import Rule
 from llm_pipeline.orchestrator import REASON_TAG
 from llm_pipeline.steps.approve import approve_waiting

@@ -5,11 +5,11 @@ from dagster import (
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
-    asset_check,
 )
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import table
+from llm_pipeline.defs.traced import asset_check
 from llm_pipeline.domain.records import GateResult
 from llm_pipeline.gates import CRITICAL, SUITES
 from llm_pipeline.steps.check import check

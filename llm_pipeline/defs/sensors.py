@@ -23,8 +23,11 @@ from dagster import (
 
 from llm_pipeline.defs.jobs import approval_job, learning_job, policy_job, recognition_job
 from llm_pipeline.defs.resources import ACTOR, Pipeline
+from llm_pipeline.domain.health import LOOKS_NEEDED, Health
+from llm_pipeline.health.servers import api
 from llm_pipeline.orchestrator import REASON_TAG, WANTED_TAG, learning_tags
 from llm_pipeline.steps.alert import raise_alert, resolve_alert
+from llm_pipeline.steps.observe import Observation, observe
 from llm_pipeline.steps.recognize import MEMORY_ONLY
 from llm_pipeline.steps.want_learning import Enough, due, look
 from llm_pipeline.store import (
@@ -41,6 +44,7 @@ from llm_pipeline.store.engine import Session
 from llm_pipeline.wiring import now
 
 RUN_FAILED = "run_failed"
+API_SECONDS = 3.0
 _UNDER_WAY = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -167,7 +171,22 @@ def run_recovered(context: RunStatusSensorContext, pipeline: Pipeline) -> None:
         resolve_alert(session, RUN_FAILED, context.dagster_run.job_name, ACTOR, now())
 
 
+@sensor(minimum_interval_seconds=5, default_status=DefaultSensorStatus.RUNNING)
+def api_answers(context: SensorEvaluationContext, pipeline: Pipeline) -> SkipReason:
+    """Notice when the API does not answer twice in a row, and when it does again: a dead one raises
+    no alert. The cursor is how often it did not."""
+    seen = api(pipeline.parts.settings, API_SECONDS)
+    silent = 0 if seen.status is Health.OK else int(context.cursor or 0) + 1
+    context.update_cursor(str(silent))
+    if silent == 0 or silent >= LOOKS_NEEDED:
+        at = now()
+        with pipeline.parts.begin() as session:
+            observe(session, [Observation(seen, at)], ACTOR, at)
+    return SkipReason(seen.reason or seen.detail)
+
+
 SENSORS: list[SensorDefinition] = [
+    api_answers,
     new_submissions,
     wanted_learning,
     enough_audits,

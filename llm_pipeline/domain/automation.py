@@ -34,12 +34,13 @@ class Cause(StrEnum):
     COMPONENT = "component_down"
     RUN = "run_failed"
     DRIFT = "drift"
+    METRIC = "metric_out_of_limits"
     PERSON = "person"
 
 
 # An open critical alert of one of these rules stops automatic approval until it is resolved; a
 # training that failed does not, because the champion goes on answering.
-ALERTING = (Cause.GATE, Cause.COMPONENT, Cause.RUN, Cause.DRIFT)
+ALERTING = (Cause.GATE, Cause.COMPONENT, Cause.RUN, Cause.DRIFT, Cause.METRIC)
 STOPPING_RUNS = ("recognition",)
 
 

@@ -19,6 +19,22 @@ import pytest
 
 START_SECONDS = 180
 LEARN_SECONDS = 180
+COMPONENTS = (
+    "API",
+    "API latency",
+    "Background work",
+    "Dagster daemon",
+    "Dagster webserver",
+    "Database",
+    "Disk",
+    "MLflow",
+    "Memory",
+    "Model",
+    "Recogniser",
+    "Runs",
+    "Sensors",
+    "Stream",
+)
 PORTS = ("API", "DAGSTER", "DAGSTER_CODE", "MLFLOW")
 
 
@@ -122,6 +138,26 @@ def test_a_taken_port_is_named_at_once(running: Running) -> None:
     assert f"{running.port('API')} (api_port)" in second.stderr.replace("\n", " ")
 
 
+def test_every_component_is_seen_and_well_in_the_end(running: Running) -> None:
+    def sick() -> dict[str, str]:
+        found = running.client.get("/api/ml/get-infrastructure-status").json()["components"]
+        seen = {one["component"]: one["reason"] or one["status"] for one in found}
+        missing = {name: "not seen" for name in COMPONENTS if name not in seen}
+        return missing | {name: told for name, told in seen.items() if told != "ok"}
+
+    until(lambda: not {name: told for name, told in sick().items() if name != "Memory"}, 120)
+
+
+def test_dagster_tells_of_every_asset(running: Running) -> None:
+    found = running.client.get("/api/llm-data/get-pipeline-health").json()
+    assets = {one["name"]: one for one in found["assets"]}
+    assert found["dagster"] == "answers"
+    assert assets["training_set"]["needs"] == ["approved_mappings"]
+    assert assets["insights"]["fresh_seconds"] == 4 * 3600
+    (gate,) = assets["training_set"]["checks"]
+    assert (gate["name"], gate["blocking"]) == ("gate_training_set", True)
+
+
 def test_an_approved_text_is_known_within_a_second(running: Running) -> None:
     before = recognized(running.client, "ЯНДЕКС ТАКСИ МОСКВА")
     approve(running.client, "ЯНДЕКС ТАКСИ МОСКВА", "UBER")
@@ -148,6 +184,10 @@ def test_enough_approvals_make_a_new_champion_without_a_restart(running: Running
     new = until(lambda: int(recognized(running.client, "x")["model_version"]) > 1, LEARN_SECONDS)
     assert new
     assert int(running.client.get("/api/llm/state").json()["ml"]["champion"]) > 1
+    health = running.client.get("/api/llm-data/get-pipeline-health").json()
+    trained = next(one for one in health["assets"] if one["name"] == "trained_model")
+    assert trained["materialized_at"] is not None
+    assert trained["run_id"] is not None
 
 
 def test_a_person_asks_for_a_training_and_hears_what_came_of_it(running: Running) -> None:

@@ -8,6 +8,7 @@ from llm_pipeline.store import (
     schema,
     schema_automation,
     schema_derived,
+    schema_health,
     schema_operations,
     schema_review,
 )
@@ -22,7 +23,14 @@ def _without_our_types(kind: str, item: Any, _context: Any) -> str | Literal[Fal
 
 
 # Imported so that `metadata` knows every table.
-__all__ = ["schema", "schema_automation", "schema_derived", "schema_operations", "schema_review"]
+__all__ = [
+    "schema",
+    "schema_automation",
+    "schema_derived",
+    "schema_health",
+    "schema_operations",
+    "schema_review",
+]
 
 context.configure(
     connection=context.config.attributes["connection"],

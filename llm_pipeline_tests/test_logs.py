@@ -1,0 +1,56 @@
+"""Log lines as a machine reads them."""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+import pytest
+from honcho.printer import Message
+
+from llm_pipeline.logs import JsonLines
+from llm_pipeline.processes import Printer
+
+
+def formatted(record: logging.LogRecord) -> dict[str, object]:
+    told = JsonLines(lambda: 41).format(record)
+    assert "\n" not in told
+    found: dict[str, object] = json.loads(told)
+    return found
+
+
+def record(message: str, *args: object, error: BaseException | None = None) -> logging.LogRecord:
+    about = (type(error), error, None) if error else None
+    return logging.LogRecord("llm_pipeline.api", logging.WARNING, "", 1, message, args, about)
+
+
+def test_a_line_is_one_object_with_the_offset() -> None:
+    found = formatted(record("upload %s\nwaits for\u2028the database", 7))
+    at = datetime.fromisoformat(str(found.pop("time")))
+    assert abs((datetime.now(UTC) - at).total_seconds()) < 60
+    assert found == {
+        "level": "warning",
+        "logger": "llm_pipeline.api",
+        "message": "upload 7\nwaits for\u2028the database",
+        "offset": 41,
+    }
+
+
+def test_an_exception_is_in_its_line() -> None:
+    assert "ZeroDivisionError: by nothing" in str(
+        formatted(record("failed", error=ZeroDivisionError("by nothing")))["exception"]
+    )
+
+
+def test_what_up_prints_is_objects_only(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = Printer(as_json=True)
+    own = json.dumps({"level": "warning", "message": "as it was"})
+    for data in (f"{own}\nplain words\n\n", b"3 \xff\n"):
+        printer.write(Message("line", data, datetime.now(UTC), "mlflow", None))
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["message"] for one in found] == ["as it was", "plain words", "3 \ufffd"]
+    assert found[1]["logger"] == "mlflow"
+
+
+def test_what_up_prints_has_names_in_front(capsys: pytest.CaptureFixture[str]) -> None:
+    Printer(as_json=False).write(Message("line", "words", datetime.now(UTC), "mlflow", None))
+    assert capsys.readouterr().out.endswith("mlflow | words\n")
