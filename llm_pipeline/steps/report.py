@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from llm_pipeline import gates
+from llm_pipeline.gates.suites import SUITES
 from llm_pipeline.store import activity, alerts, log, mappings, models, quality
 from llm_pipeline.store.engine import Session
 
 
 def report_quality(session: Session, actor: str, at: datetime) -> quality.Report:
     """Write the quality report: newest result of every gate, rows set aside, open alerts."""
-    results = {suite: quality.latest_gate(session, suite) for suite in gates.SUITES}
+    results = {suite: quality.latest_gate(session, suite) for suite in SUITES}
     checked = {suite: result for suite, result in results.items() if result is not None}
     failed = sorted(suite for suite, result in checked.items() if not result.success)
     received = activity.last_received(session)
