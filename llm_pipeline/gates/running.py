@@ -97,7 +97,7 @@ def _validated(rules: Sequence[Rule], rows: Rows, size: int) -> list[Failed]:
 
 def _of_figures(rules: Sequence[Rule], figures: Figures) -> list[Failed]:
     frame = pd.DataFrame([dict(figures.values)]).astype(float)
-    found = []
+    found: list[Failed] = []
     for failure, _ in _validated(rules, frame, 1):
         listed = figures.listed.get(failure["column"], ())
         failure |= {"failing": len(listed), "observed": figures.values.get(failure["column"])}
@@ -142,8 +142,9 @@ def _run(rules: Sequence[Rule], batch: "Batch", wanted: Any) -> list[tuple[Rule,
     ]
     suite = gx.ExpectationSuite(name="rules", expectations=made)
     outcome = batch.validate(suite, result_format=wanted)
-    results = sorted(outcome.results, key=lambda one: one.expectation_config.meta["rule"])
-    return [(rule, one.to_json_dict()) for rule, one in zip(rules, results, strict=True)]
+    results = [one.to_json_dict() for one in outcome.results]
+    results.sort(key=lambda one: one["expectation_config"]["meta"]["rule"])
+    return list(zip(rules, results, strict=True))
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from datetime import datetime
 from llm_pipeline.domain.records import GateResult
 from llm_pipeline.gates.running import InDatabase, Rows, validate
 from llm_pipeline.store import gate_figures, gate_rows, quality
-from llm_pipeline.store.engine import Database, Session
+from llm_pipeline.store.engine import Database, Session, sparing
 
 
 def check(database: Database, suite: str, actor: str, clock: Callable[[], datetime]) -> GateResult:
     """Run a suite, store its result with the rows it names, and raise or resolve the alert that
     belongs to it."""
-    with database.read() as session:
+    with sparing(database) as calm, calm.read() as session:
         asked = gate_rows.asked(session, suite)
         rows = _rows(session, asked)
         figures = gate_figures.figures(session, asked, clock())

@@ -73,4 +73,5 @@ def count(session: Session, result_id: int) -> int:
 def named(session: Session, suite: str) -> int | None:
     """Return the newest result of a suite whose rows are kept."""
     newest = select(func.max(_row.result_id)).join(gate_results, _r.id == _row.result_id)
-    return session.scalar(newest.where(_r.suite == suite))
+    found: int | None = session.scalar(newest.where(_r.suite == suite))
+    return found

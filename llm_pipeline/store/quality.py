@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.learning_events import (
@@ -12,7 +12,7 @@ from llm_pipeline.domain.learning_events import (
     ReportWritten,
 )
 from llm_pipeline.domain.records import GateResult
-from llm_pipeline.errors import GateFailed, NothingToLearn
+from llm_pipeline.errors import GateFailed, NotFound, NothingToLearn
 from llm_pipeline.store import alerts, failing_rows, log, training
 from llm_pipeline.store.schema_operations import gate_results, reports
 
@@ -186,6 +186,27 @@ def record_report(
     report_id = save_report(session, kind, as_of, verdict, content, at)
     log.append(session, at, ReportWritten(actor, kind, report_id, verdict))
     return Report(report_id, kind, as_of, verdict, content, at)
+
+
+def report_page(session: Session, kind: str, before_id: int | None, limit: int) -> list[Report]:
+    """Return reports of a kind, newest first, below the id `before_id`."""
+    query = select(reports).where(reports.c.kind == kind).order_by(reports.c.id.desc())
+    if before_id is not None:
+        query = query.where(reports.c.id < before_id)
+    return [Report(*row) for row in session.execute(query.limit(limit))]
+
+
+def report_count(session: Session, kind: str) -> int:
+    """Return how many reports of a kind there are."""
+    return session.scalar(select(func.count()).where(reports.c.kind == kind)) or 0
+
+
+def get_report(session: Session, report_id: int) -> Report:
+    """Return a report; `NotFound` if there is none with that id."""
+    row = session.execute(select(reports).where(reports.c.id == report_id)).first()
+    if row is None:
+        raise NotFound(f"there is no report {report_id}")
+    return Report(*row)
 
 
 def latest_report(session: Session, kind: str) -> Report | None:
