@@ -48,7 +48,7 @@ def _shown(result: GateResult, page: str) -> AssetCheckResult:
             "rows": result.rows,
             "expectations": result.checks,
             "failures": table(result.failures),
-            "rows_named": len(result.failing),
+            "rows_named": len({(row.kind, row.key) for row in result.failing}),
             "figures": table([{"figure": name, "value": n} for name, n in result.figures.items()]),
             "ran": "in the database" if result.in_database else "in memory",
             "failing_rows": MetadataValue.url(f"{page}&result={result.id}#rows"),

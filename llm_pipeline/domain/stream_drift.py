@@ -87,7 +87,8 @@ class DataDrift:
 def compare_data(before: Sequence[Seen], recent: Sequence[Seen]) -> DataDrift:
     """Compare what arrived recently with what arrived before.
 
-    >>> old, new = [Seen("uber trip", "UBER", False)] * 2000, [Seen("moon", None, True)] * 500
+    >>> old = [Seen("uber trip", "UBER", False)] * 2000
+    >>> new = [Seen("moon and sun", None, True)] * 500
     >>> [part.name for part in compare_data(old, new).large]
     ['text length', 'words', 'targets', 'new texts']
     >>> compare_data(old, old).explain()

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from llm_pipeline.domain.center_events import TextRecognized
 from llm_pipeline.store import activity
-from llm_pipeline.store.schema import decisions
+from llm_pipeline.store.schema import decisions, events
 from llm_pipeline.store.schema_operations import gate_results, training_sets
 
 # Submissions are checked as they come and a training runs every night: a day is one that was
@@ -39,15 +40,20 @@ def look(session: Session, now: datetime) -> list[Freshness]:
     received = activity.last_received(session)
     last = select(decisions.c.decided_at).order_by(decisions.c.id.desc()).limit(1)
     decided = session.scalar(last)
+    recognized = events.c.name == TextRecognized.name
+    answered = session.scalar(
+        select(events.c.at).where(recognized).order_by(events.c.offset.desc()).limit(1)
+    )
     built = session.scalar(select(func.max(training_sets.c.built_at)))
     return [
         Freshness("gate submissions", _checked(session, "submissions"), received, CHECKED, now),
-        Freshness("gate predictions", _checked(session, "predictions"), received, CHECKED, now),
+        Freshness("gate predictions", _checked(session, "predictions"), answered, CHECKED, now),
         Freshness("training set", built, decided, LEARNED, now),
         Freshness("gate training_set", _checked(session, "training_set"), built, CHECKED, now),
     ]
 
 
 def _checked(session: Session, suite: str) -> datetime | None:
-    own = (gate_results.c.suite == suite) & gate_results.c.upload_id.is_(None)
-    return session.scalar(select(func.max(gate_results.c.checked_at)).where(own))
+    """When a suite looked last; the rows of a file are looked at as they come."""
+    of_suite = gate_results.c.suite == suite
+    return session.scalar(select(func.max(gate_results.c.checked_at)).where(of_suite))

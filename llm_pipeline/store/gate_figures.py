@@ -18,6 +18,7 @@ from llm_pipeline.store import activity, training
 from llm_pipeline.store.gate_rows import Asked
 from llm_pipeline.store.schema import (
     IN_CONFLICT,
+    LIVE_STATUSES,
     PENDING_STATUS,
     live_spans,
     mappings,
@@ -113,27 +114,27 @@ def volume_ratio(session: Session, at: datetime) -> float | None:
     return None if before <= 0 else last * WEEKS_BEFORE / before
 
 
-def _of_live(session: Session, asked: Asked, _at: datetime) -> Figures:
-    texts, _, largest = _balance(session, asked.query, "target")
+def _of_live(session: Session, _asked: Asked, _at: datetime) -> Figures:
+    texts, _, largest = _balance(session, select(_m.target_id).where(text(LIVE_STATUSES)))
     return Figures({"largest_share": largest if texts >= FEWEST else None})
 
 
-def _balance(session: Session, query: Select[Any], column: str) -> tuple[int, int, float | None]:
-    """How many rows there are, how many values of a column, and the share of the most frequent."""
-    rows = query.subquery()
+def _balance(session: Session, of_texts: Select[Any]) -> tuple[int, int, float | None]:
+    """How many texts there are, how many targets they have, and the share of the most frequent."""
+    target = of_texts.subquery().c[0]
     counts = (
-        select(rows.c[column], func.count().label("number")).group_by(rows.c[column]).subquery()
+        select(target.label("target"), func.count().label("number")).group_by(target).subquery()
     )
     total = select(
-        func.sum(counts.c.number), func.count(counts.c[column]), func.max(counts.c.number)
+        func.sum(counts.c.number), func.count(counts.c.target), func.max(counts.c.number)
     )
-    number, values, most = session.execute(total).one()
-    return int(number or 0), int(values), int(most) / int(number) if number else None
+    number, targets, most = session.execute(total).one()
+    return int(number or 0), int(targets), int(most) / int(number) if number else None
 
 
 def _of_training_set(session: Session, asked: Asked, _at: datetime) -> Figures:
-    texts, values, largest = _balance(session, asked.query, "target")
     live = training.live_at(asked.as_of).subquery()
+    texts, values, largest = _balance(session, select(live.c.target_id))
     changed = (
         select(func.count(func.distinct(live_spans.c.mapping_id)))
         .where(live_spans.c.live_to <= asked.as_of)

@@ -25,6 +25,7 @@ NEWEST = 50_000
 _CONTROL = "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
 
 _m, _r, _s, _t = mappings.c, gate_results.c, submissions.c, targets.c
+_WAITING = (_m.status == Status.PENDING.value) & _m.suggested_target_id.is_not(None)
 _LIVE = _m.status.in_([Status.APPROVED.value, Status.AUTO_APPROVED.value])
 
 
@@ -79,8 +80,15 @@ def read(session: Session, found: Asked) -> pd.DataFrame:
 
 
 def count(session: Session, found: Asked) -> int:
-    """Return how many rows there are."""
-    return session.scalar(select(func.count()).select_from(found.query.subquery())) or 0
+    """Return how many rows there are, without joining or judging them."""
+    if found.suite == "submissions":
+        query = select(func.count()).select_from(submissions).where(_s.id > found.after)
+    elif found.suite == "training_set":
+        query = select(func.count()).select_from(training.live_at(found.as_of).subquery())
+    else:
+        of_suite = _WAITING if found.suite == "predictions" else _LIVE
+        query = select(func.count()).select_from(mappings).where(of_suite)
+    return session.scalar(query) or 0
 
 
 def sql(session: Session, found: Asked) -> str:
@@ -177,5 +185,5 @@ def _predictions() -> Select[Any]:
     return (
         select(_m.id.label("row_key"), _m.probability, _active())
         .select_from(mappings.outerjoin(targets, _t.id == _m.suggested_target_id))
-        .where(_m.status == Status.PENDING.value, _m.suggested_target_id.is_not(None))
+        .where(_WAITING)
     )

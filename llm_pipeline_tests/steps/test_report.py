@@ -13,7 +13,7 @@ from llm_pipeline.steps.report import report_quality
 from llm_pipeline.store import alerts, freshness, quality
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.quality import Report
-from llm_pipeline_tests.automation_factories import word
+from llm_pipeline_tests.automation_factories import arrive, suggest, word
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import load_catalogue, merge
 
@@ -113,6 +113,7 @@ def test_a_warning_is_part_of_the_verdict(stream: Database, clock: Clock) -> Non
 def test_what_is_behind_is_stale(database: Database, clock: Clock) -> None:
     load_catalogue(database, clock)
     merge(database, clock, [("A", "GS")], trusted=True)
+    suggest(database, arrive(database, clock, ["B"]), "GS")
     with database.begin() as session:
         prepare(session, "ann", clock())
     assert "stale" not in _report(database, clock).verdict
