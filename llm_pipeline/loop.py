@@ -13,7 +13,7 @@ from llm_pipeline.steps.prepare import prepare
 from llm_pipeline.steps.promote import Comparison, compare, settle
 from llm_pipeline.steps.recognize import Recognized, recognize_waiting
 from llm_pipeline.steps.train import Reason, train
-from llm_pipeline.store import catalogue, models, uploads
+from llm_pipeline.store import catalogue, models, quality, uploads
 from llm_pipeline.wiring import Parts, code_version, now
 
 Told = Callable[[str], None]
@@ -34,13 +34,10 @@ def learn(parts: Parts, reason: str, actor: str, *, promote: bool = True) -> Lea
 
     Raises GateFailed and NothingToLearn; the champion is untouched then.
     """
+    _pass(parts, "approved_mappings", actor)
     with parts.begin() as session:
         prepare(session, actor, now())
-    for suite in ("approved_mappings", "training_set"):
-        result = check(parts.database, suite, actor, now)
-        if not result.success:
-            reasons = "; ".join(f["reason"] for f in result.failures)
-            raise GateFailed(f"the gate {suite} failed: {reasons}. Mend the data and train again")
+    _pass(parts, "training_set", actor)
     why, extra = Reason(reason, actor, code_version()), parts.settings.extra_names
     model = train(parts.database, parts.registry, why, now, extra=extra)
     compared = compare(parts.database, parts.load_model, extra=extra)
@@ -50,8 +47,20 @@ def learn(parts: Parts, reason: str, actor: str, *, promote: bool = True) -> Lea
     return Learned(model, compared)
 
 
+def _pass(parts: Parts, suite: str, actor: str) -> None:
+    result = check(parts.database, suite, actor, now)
+    if not result.success:
+        reasons = "; ".join(f["reason"] for f in result.failures)
+        raise GateFailed(f"the gate {suite} failed: {reasons}. Mend the data and try again")
+
+
 def recognize_all(parts: Parts, actor: str) -> Recognized:
-    """Suggest targets for everything that waits."""
+    """Suggest targets for everything that waits. Raises GateFailed if what is wrong with the
+    submissions still is."""
+    with parts.read() as session:
+        failed = quality.held_by(session, "submissions") is not None
+    if failed:
+        _pass(parts, "submissions", actor)
     return recognize_waiting(parts.database, parts.serving(), actor, now)
 
 

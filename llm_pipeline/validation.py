@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from llm_pipeline import gates
 from llm_pipeline.domain.rows import Columns
+from llm_pipeline.gates.running import failing_rows
 from llm_pipeline.readers.blocks import Block, content
 from llm_pipeline.store.uploads import Rejected
 from llm_pipeline.vectors.rows import STATES, Known, parse_rows
@@ -69,7 +69,7 @@ def _reasons_of_kinds(states: pd.DataFrame) -> list[Sequence[str]]:
     known = {kind: _ANSWERS[kind] for kind in kinds if kind in _ANSWERS}
     new = [place for place, kind in enumerate(kinds) if kind not in known]
     if new:
-        found = gates.failing_rows("submissions", states.iloc[new].reset_index(drop=True))
+        found = failing_rows("submissions", states.iloc[new].reset_index(drop=True))
         known |= {kinds[place]: found.get(asked, ()) for asked, place in enumerate(new)}
         if len(_ANSWERS) + len(new) <= _MOST_ANSWERS:
             _ANSWERS.update(known)

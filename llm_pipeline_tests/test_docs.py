@@ -11,7 +11,7 @@ import llm_pipeline
 from llm_pipeline.cli import app
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.events import EVENTS
-from llm_pipeline.gates import SUITES
+from llm_pipeline.gates.suites import SUITES
 
 ROOT = Path(llm_pipeline.__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -1,14 +1,18 @@
-"""Data Management: quality that others measure."""
+"""Data Management: quality that others measure, the rows that gates name, and reports."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
-from pydantic import BaseModel, Field, FiniteFloat
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from llm_pipeline.api.auth import Admin
-from llm_pipeline.api.deps import Given, Moment, Word
+from llm_pipeline.api.auth import Admin, Viewer
+from llm_pipeline.api.deps import Cursor, Given, Limit, Moment, RowId, Word
+from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.api.schemas import Incoming
+from llm_pipeline.model.quality_plots import quality_picture
 from llm_pipeline.steps.post_quality import Checked, post_quality
+from llm_pipeline.store import failing_rows, quality
 from llm_pipeline.wiring import now
 
 router = APIRouter(prefix="/api/llm-data", tags=["Data Management"])
@@ -42,3 +46,68 @@ def update_quality_metrics(services: Given, caller: Admin, body: QualityMetrics)
     with services.parts.begin() as session:
         stopped = post_quality(session, checked, caller.user, at)
     return QualityTaken(suite=body.suite, success=body.success, automation_stopped=stopped)
+
+
+class _FromStore(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class FailingRowOut(_FromStore):
+    """A row that a gate named: what it is, its key there, why, and the value that broke a rule."""
+
+    id: int
+    kind: str
+    key: str
+    reason: str
+    severity: str
+    value: str
+
+
+class WrittenReport(_FromStore):
+    """A report as it was written."""
+
+    id: int
+    kind: str
+    as_of: int
+    verdict: str
+    content: dict[str, Any]
+    written_at: datetime
+
+
+Kind = Literal["quality", "performance", "evaluation", "insights"]
+
+
+@router.get("/quality/{result_id}/rows", summary="The rows that a gate result names, in pages")
+def list_failing_rows(
+    services: Given, _caller: Viewer, result_id: RowId, limit: Limit = 50, cursor: Cursor = None
+) -> Page[FailingRowOut]:
+    with services.parts.read() as session:
+        found = failing_rows.page(session, result_id, row_position(cursor), limit + 1)
+        total = failing_rows.count(session, result_id)
+    return page_of(found, limit, FailingRowOut.model_validate, total)
+
+
+@router.get("/reports", summary="Reports of a kind, newest first")
+def list_reports(
+    services: Given,
+    _caller: Viewer,
+    kind: Kind = "quality",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[WrittenReport]:
+    with services.parts.read() as session:
+        found = quality.report_page(session, kind, row_position(cursor), limit + 1)
+        total = quality.report_count(session, kind)
+    return page_of(found, limit, WrittenReport.model_validate, total)
+
+
+@router.get(
+    "/reports/{report_id}/picture",
+    summary="What drifted, as a picture",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}}},
+)
+def get_picture(services: Given, _caller: Viewer, report_id: RowId) -> Response:
+    with services.parts.read() as session:
+        found = quality.get_report(session, report_id)
+    return Response(quality_picture(found.content), media_type="image/png")

@@ -40,14 +40,17 @@ class MlState(BaseModel):
 
 
 class GateOut(_FromStore):
-    """The newest result of a gate; `failures` say what failed and how often."""
+    """The newest result of a gate; `failures` say what failed and how often, `figures` what was
+    counted over all rows."""
 
+    id: int
     suite: str
     success: bool
     severity: str
     rows: int
     checks: int
     failures: list[dict[str, Any]]
+    figures: dict[str, float | None]
     as_of: int
     checked_at: datetime
 

@@ -1,5 +1,6 @@
 """The nouns of the pipeline as assets: take the parts, call one step, tell what came of it."""
 
+from base64 import b64encode
 from typing import Any
 
 from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, MetadataValue
@@ -7,6 +8,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import counted, table
 from llm_pipeline.defs.traced import asset
+from llm_pipeline.model.quality_plots import quality_picture
 from llm_pipeline.orchestrator import REASON_TAG
 from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.evaluate import evaluate_model
@@ -179,14 +181,29 @@ def model_evaluation(pipeline: Pipeline) -> MaterializeResult[Any]:
 
 @asset(group_name="data", deps=[submissions, approved_mappings, training_set], kinds={"table"})
 def quality_report(pipeline: Pipeline) -> MaterializeResult[Any]:
-    """What the gates say, in one verdict."""
+    """What the gates say, what drifted, labels in doubt and freshness, in one verdict."""
     with pipeline.parts.begin() as session:
         report = report_quality(session, ACTOR, now())
+    content = report.content
     gates = [
         {"suite": suite, "success": gate["success"], "rows": gate["rows"]}
-        for suite, gate in report.content["gates"].items()
+        for suite, gate in content["gates"].items()
     ]
-    return _reported(report, {"gates": table(gates)})
+    measures = ("name", "measure", "value", "limit", "large")
+    parts = [{name: part[name] for name in measures} for part in content["drift"]["parts"]]
+    picture = b64encode(quality_picture(content)).decode()
+    return _reported(
+        report,
+        {
+            "gates": table(gates),
+            "drift": table(parts),
+            "drift_told": content["drift"]["told"],
+            "freshness": table(content["freshness"]),
+            "label_errors": content["label_errors"],
+            "plot": MetadataValue.md(f"![drift](data:image/png;base64,{picture})"),
+            "page": MetadataValue.url(f"{pipeline.parts.settings.api_url}/gates"),
+        },
+    )
 
 
 @asset(group_name="data", deps=[champion_model], kinds={"table"})

@@ -5,13 +5,15 @@ from dagster import (
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
+    MetadataValue,
 )
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
 from llm_pipeline.defs.tables import table
 from llm_pipeline.defs.traced import asset_check
 from llm_pipeline.domain.records import GateResult
-from llm_pipeline.gates import CRITICAL, SUITES
+from llm_pipeline.gates.rules import CRITICAL
+from llm_pipeline.gates.suites import SUITES, rules_of
 from llm_pipeline.steps.check import check
 from llm_pipeline.steps.promote import compare
 from llm_pipeline.wiring import now
@@ -27,15 +29,17 @@ def gate_check(suite: str) -> AssetChecksDefinition:
         asset=ASSET_OF.get(suite, suite),
         name=f"gate_{suite}",
         blocking=True,
-        description="; ".join(rule.reason for rule in SUITES[suite]),
+        description="; ".join(rule.reason for rule in rules_of(suite)),
     )
     def gate(context: AssetCheckExecutionContext, pipeline: Pipeline) -> AssetCheckResult:
-        return _shown(check(pipeline.parts.database, suite, ACTOR, now))
+        parts = pipeline.parts
+        result = check(parts.database, suite, ACTOR, now)
+        return _shown(result, f"{parts.settings.api_url}/gates?suite={suite}")
 
     return gate
 
 
-def _shown(result: GateResult) -> AssetCheckResult:
+def _shown(result: GateResult, page: str) -> AssetCheckResult:
     is_critical = result.severity == CRITICAL
     return AssetCheckResult(
         passed=not result.failures,
@@ -44,6 +48,11 @@ def _shown(result: GateResult) -> AssetCheckResult:
             "rows": result.rows,
             "expectations": result.checks,
             "failures": table(result.failures),
+            "rows_named": len({(row.kind, row.key) for row in result.failing}),
+            "figures": table([{"figure": name, "value": n} for name, n in result.figures.items()]),
+            "ran": "in the database" if result.in_database else "in memory",
+            "failing_rows": MetadataValue.url(f"{page}&result={result.id}#rows"),
+            "history": MetadataValue.url(page),
         },
     )
 

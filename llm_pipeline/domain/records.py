@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from llm_pipeline.domain.gate import FailingRow
+
 
 class Status(StrEnum):
     """Where a mapping stands."""
@@ -134,7 +136,9 @@ class GateResult:
     """What a quality gate said about one set of rows.
 
     `failures` holds one entry per expectation that failed: `expectation`, `column`, `severity`,
-    `reason`, `failing` (a count) and `examples` (values or row keys).
+    `reason`, `failing` (a count), `listed` (how many of them are in the result's `failing`) and
+    `examples` (values or row keys). `figures` are the numbers about all rows that were checked;
+    `id` is its number once it is stored.
     """
 
     suite: str
@@ -143,3 +147,7 @@ class GateResult:
     rows: int
     checks: int
     failures: tuple[dict[str, Any], ...] = ()
+    failing: tuple[FailingRow, ...] = ()
+    figures: dict[str, float | None] = field(default_factory=dict)
+    in_database: bool = False
+    id: int = 0

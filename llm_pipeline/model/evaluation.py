@@ -4,7 +4,6 @@ The replay of a whole stream is in `progressive`, where it is weak in `breakdown
 draws or stores; `plots` draws, `registry` stores.
 """
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from llm_pipeline.domain.extra import Extra
+from llm_pipeline.domain.held_out import is_held_out
 from llm_pipeline.domain.policy import FREQUENT, OfTarget, PairedAnswers
 from llm_pipeline.domain.records import Recognition, Scores, Target
 from llm_pipeline.errors import InvalidInput
@@ -61,7 +61,7 @@ def held_out(keys: Iterable[str]) -> npt.NDArray[np.bool_]:
     >>> held_out(["taxi", "pizza 3", "delta air"]).tolist()
     [True, False, False]
     """
-    return np.array([zlib.crc32(key.encode()) % 10 == 0 for key in keys], dtype=bool)
+    return np.array([is_held_out(key) for key in keys], dtype=bool)
 
 
 def scores(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from llm_pipeline import files, gates, packed
+from llm_pipeline import files, packed
 from llm_pipeline.domain.center_events import (
     MappingApproved,
     SubmissionsReceived,
@@ -16,6 +16,8 @@ from llm_pipeline.domain.center_events import (
 from llm_pipeline.domain.records import GateResult, Status
 from llm_pipeline.domain.rows import Columns, KnownTargets
 from llm_pipeline.errors import Conflict, InvalidInput
+from llm_pipeline.gates.rules import CRITICAL, WARNING
+from llm_pipeline.gates.suites import SUITES
 from llm_pipeline.readers.kinds import open_reader
 from llm_pipeline.reading_ahead import ReadingAhead, Run, Task
 from llm_pipeline.store import bulk, catalogue, log, quality, slices, staged, uploads
@@ -284,10 +286,10 @@ def _finish(session: Session, upload_id: int, at: datetime) -> uploads.Upload | 
 def _verdict(upload: uploads.Upload, by_reason: dict[str, int]) -> GateResult:
     """What the gate said about a whole file: bad rows are set aside, too many of them fail it."""
     failures = tuple(
-        {"reason": reason, "failing": number, "severity": gates.CRITICAL}
+        {"reason": reason, "failing": number, "severity": CRITICAL}
         for reason, number in by_reason.items()
     )
     success = upload.rejected <= REJECTED_SHARE_THAT_FAILS * upload.rows_read
-    severity = "none" if not failures else (gates.WARNING if success else gates.CRITICAL)
-    checks = len(gates.SUITES["submissions"])
+    severity = "none" if not failures else (WARNING if success else CRITICAL)
+    checks = len(SUITES["submissions"])
     return GateResult("submissions", success, severity, upload.rows_read, checks, failures)

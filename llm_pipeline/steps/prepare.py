@@ -7,12 +7,16 @@ import pandas as pd
 
 from llm_pipeline.domain.learning_events import TrainingSetBuilt
 from llm_pipeline.errors import NothingToLearn
-from llm_pipeline.store import log, training
+from llm_pipeline.store import log, quality, training
 from llm_pipeline.store.engine import Session
 
 
 def prepare(session: Session, actor: str, at: datetime) -> training.TrainingSet:
-    """Record what is live now as a training set; its rows can be read again by its `as_of`."""
+    """Record what is live now as a training set; its rows can be read again by its `as_of`.
+
+    Raises NothingToLearn, and GateFailed while the gate of approved mappings is failed.
+    """
+    quality.demand_passed(session, "approved_mappings")
     as_of = log.latest(session)
     texts = training.live_texts(session, as_of)
     if texts.empty:

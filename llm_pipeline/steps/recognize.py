@@ -13,7 +13,15 @@ from llm_pipeline.domain.records import Recognition, State
 from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.model.changes import follow
 from llm_pipeline.model.recognizer import Recognizer
-from llm_pipeline.store import catalogue, extra_columns, log, models, suggestions, training
+from llm_pipeline.store import (
+    catalogue,
+    extra_columns,
+    log,
+    models,
+    quality,
+    suggestions,
+    training,
+)
 from llm_pipeline.store.engine import Database, Session
 
 Load = Callable[[str], Recognizer]
@@ -136,8 +144,11 @@ def recognize_waiting(
 ) -> Recognized:
     """Suggest targets for all waiting mappings that the model in service has not seen yet.
 
-    Raises ModelUnavailable if the champion cannot be loaded.
+    Raises ModelUnavailable if the champion cannot be loaded, and GateFailed while the gate of
+    submissions is failed.
     """
+    with database.read() as session:
+        quality.demand_passed(session, "submissions")
     if serving.problem:
         # Memory alone would overwrite the suggestions of the champion that cannot be loaded.
         raise ModelUnavailable(serving.problem)

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-import pandas as pd
 from sqlalchemy import ColumnElement, Integer, case, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Action, Status
-from llm_pipeline.store.schema import decisions, submissions, targets, uploads
+from llm_pipeline.store.schema import decisions, submissions, uploads
 from llm_pipeline.store.schema_derived import activity_counts
 
 # Kinds of activity beside the actions of reviewers: rows that came and rows that a gate set aside
@@ -130,15 +129,3 @@ def uploads_by_status(session: Session) -> dict[str, int]:
     """Return how many uploads run, are finished or failed."""
     query = select(uploads.c.status, func.count()).group_by(uploads.c.status)
     return {row[0]: row[1] for row in session.execute(query)}
-
-
-def newest_submissions(session: Session, limit: int) -> pd.DataFrame:
-    """Return the newest submissions: text and the key of the proposed target, or None."""
-    query = (
-        select(submissions.c.text, targets.c.key)
-        .select_from(submissions.outerjoin(targets, targets.c.id == submissions.c.target_id))
-        .order_by(submissions.c.id.desc())
-        .limit(limit)
-    )
-    rows = session.execute(query).fetchall()
-    return pd.DataFrame(rows, columns=["text", "target"], dtype=object)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.learning_events import (
@@ -12,8 +12,8 @@ from llm_pipeline.domain.learning_events import (
     ReportWritten,
 )
 from llm_pipeline.domain.records import GateResult
-from llm_pipeline.errors import GateFailed, NothingToLearn
-from llm_pipeline.store import alerts, log, training
+from llm_pipeline.errors import GateFailed, NotFound, NothingToLearn
+from llm_pipeline.store import alerts, failing_rows, log, training
 from llm_pipeline.store.schema_operations import gate_results, reports
 
 ALERT_RULE = "gate_failed"
@@ -33,6 +33,7 @@ class StoredGateResult:
     as_of: int
     upload_id: int | None
     checked_at: datetime
+    figures: dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,23 @@ def record_gate(
     actor: str,
     at: datetime,
     upload_id: int | None = None,
-) -> None:
-    """Store a gate result, tell of it, and raise or resolve the alert that belongs to its suite."""
+) -> int:
+    """Store a gate result with the rows it names, tell of it, raise or resolve the alert that
+    belongs to its suite, and return its id."""
     told = [f"{failure['reason']} ({failure['failing']} rows)" for failure in result.failures]
     checked = GateChecked(actor, result.suite, result.success, result.severity, result.rows, told)
     log.append(session, at, checked)
+    new_id = save_gate(session, result, as_of, at, upload_id)
     _alert(session, result, "; ".join(told), actor, at)
-    save_gate(session, result, as_of, at, upload_id)
+    failing_rows.keep(session, new_id, result.suite, result.failing)
+    return new_id
 
 
 def _alert(session: Session, result: GateResult, message: str, actor: str, at: datetime) -> None:
     if result.success:
-        alerts.settle(session, ALERT_RULE, result.suite, actor, at)
+        # A good file does not mend what is wrong with the rows that are in the store.
+        if held_by(session, result.suite) is None:
+            alerts.settle(session, ALERT_RULE, result.suite, actor, at)
         return
     message = f"the gate {result.suite} failed: {message}"
     found = alerts.Finding(ALERT_RULE, result.suite, result.severity, message)
@@ -86,6 +92,7 @@ def save_gate(
         "as_of": as_of,
         "upload_id": upload_id,
         "checked_at": at,
+        "figures": result.figures,
     }
     new_id = session.scalar(insert(gate_results).values(values).returning(gate_results.c.id))
     return new_id or 0
@@ -98,6 +105,29 @@ def latest_gate(session: Session, suite: str) -> StoredGateResult | None:
     return None if row is None else StoredGateResult(*row)
 
 
+def held_by(session: Session, suite: str) -> StoredGateResult | None:
+    """Return the failure that holds what comes after a gate; results of files, whose bad rows were
+    set aside, hold nothing."""
+    own = (gate_results.c.suite == suite) & gate_results.c.upload_id.is_(None)
+    query = select(gate_results).where(own).order_by(gate_results.c.id.desc()).limit(1)
+    row = session.execute(query).first()
+    return None if row is None or row.success else StoredGateResult(*row)
+
+
+def demand_passed(session: Session, suite: str) -> None:
+    """Raise GateFailed if the newest check of a suite failed, in whatever run that was."""
+    last = held_by(session, suite)
+    if last is not None:
+        raise GateFailed(
+            f"the gate {suite} failed at offset {last.as_of}: {_told(last)}. "
+            "Mend the data and check it again"
+        )
+
+
+def _told(result: StoredGateResult) -> str:
+    return "; ".join(f"{f['reason']} ({f['failing']} rows)" for f in result.failures)
+
+
 def demand(session: Session, suite: str, as_of: int) -> None:
     """Raise GateFailed unless the newest result of a suite speaks of `as_of` and is a success.
 
@@ -107,9 +137,8 @@ def demand(session: Session, suite: str, as_of: int) -> None:
     if last is None or last.as_of != as_of:
         raise GateFailed(f"the gate {suite} has not been checked at offset {as_of}; run it first")
     if not last.success:
-        reasons = "; ".join(f"{f['reason']} ({f['failing']} rows)" for f in last.failures)
         raise GateFailed(
-            f"the gate {suite} failed at offset {as_of}: {reasons}. "
+            f"the gate {suite} failed at offset {as_of}: {_told(last)}. "
             "Mend the data and build the training set again"
         )
 
@@ -157,6 +186,27 @@ def record_report(
     report_id = save_report(session, kind, as_of, verdict, content, at)
     log.append(session, at, ReportWritten(actor, kind, report_id, verdict))
     return Report(report_id, kind, as_of, verdict, content, at)
+
+
+def report_page(session: Session, kind: str, before_id: int | None, limit: int) -> list[Report]:
+    """Return reports of a kind, newest first, below the id `before_id`."""
+    query = select(reports).where(reports.c.kind == kind).order_by(reports.c.id.desc())
+    if before_id is not None:
+        query = query.where(reports.c.id < before_id)
+    return [Report(*row) for row in session.execute(query.limit(limit))]
+
+
+def report_count(session: Session, kind: str) -> int:
+    """Return how many reports of a kind there are."""
+    return session.scalar(select(func.count()).where(reports.c.kind == kind)) or 0
+
+
+def get_report(session: Session, report_id: int) -> Report:
+    """Return a report; `NotFound` if there is none with that id."""
+    row = session.execute(select(reports).where(reports.c.id == report_id)).first()
+    if row is None:
+        raise NotFound(f"there is no report {report_id}")
+    return Report(*row)
 
 
 def latest_report(session: Session, kind: str) -> Report | None:

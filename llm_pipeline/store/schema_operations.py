@@ -22,7 +22,22 @@ gate_results = Table(
     Column("as_of", Id, nullable=False),
     Column("upload_id", ForeignKey("uploads.id")),
     time_column("checked_at"),
+    Column("figures", JSON, nullable=False, server_default="{}"),
     Index("ix_gate_results_suite_id", "suite", "id"),
+)
+
+# The rows that a result names, by their keys; those of each suite's last results are kept.
+gate_rows = Table(
+    "gate_rows",
+    metadata,
+    id_column(),
+    Column("result_id", ForeignKey("gate_results.id"), nullable=False),
+    Column("kind", Text, nullable=False),  # domain.gate.FailingRow
+    Column("key", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("ix_gate_rows_result_id", "result_id", "id"),
 )
 
 training_sets = Table(

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.drift import band_of
 from llm_pipeline.domain.records import Status
-from llm_pipeline.store.schema import mappings, submissions, uploads
+from llm_pipeline.domain.stream_drift import Seen
+from llm_pipeline.store.schema import mappings, submissions, targets, uploads
 
 SAMPLE = 20_000
 AT_ONCE = 500
@@ -44,6 +45,26 @@ def _bands(session: Session, ids: list[int]) -> list[str]:
         )
     )
     return [band_of(row[0], repeat=bool(row[1])) for row in session.execute(query)]
+
+
+def seen(session: Session, since: datetime, until: datetime, most: int = SAMPLE) -> list[Seen]:
+    """Return what arrived in a time, of at most `most` submissions, evenly spread: each with the
+    target of its mapping, else the one suggested, and whether its text came for the first time."""
+    first, last = _newest_before(session, since) + 1, _newest_before(session, until)
+    ids = range(first, last + 1, max(1, -(-(last + 1 - first) // most)))
+    found: list[Seen] = []
+    for start in range(0, len(ids), AT_ONCE):
+        query = (
+            select(_m.normalized, targets.c.key, _m.created_at >= since)
+            .select_from(
+                submissions.join(mappings, _m.id == _s.mapping_id).outerjoin(
+                    targets, targets.c.id == func.coalesce(_m.target_id, _m.suggested_target_id)
+                )
+            )
+            .where(_s.id.in_(list(ids[start : start + AT_ONCE])))
+        )
+        found += [Seen(row[0], row[1], bool(row[2])) for row in session.execute(query)]
+    return found
 
 
 def _newest_before(session: Session, at: datetime) -> int:

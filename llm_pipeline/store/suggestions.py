@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -112,22 +111,6 @@ def _save(
             for mapping, _ in answers
         ],
     )
-
-
-def stored(session: Session) -> pd.DataFrame:
-    """Return the suggestions of all waiting mappings that have one.
-
-    Columns: mapping_id, probability, active (whether the target can still be chosen).
-    """
-    m = mappings.c
-    query = (
-        select(m.id.label("mapping_id"), m.probability, targets.c.retired_at.is_(None))
-        .select_from(mappings.join(targets, targets.c.id == m.suggested_target_id))
-        .where(m.status == Status.PENDING.value)
-    )
-    rows = session.execute(query).fetchall()
-    frame = pd.DataFrame(rows, columns=["mapping_id", "probability", "active"])
-    return frame.astype({"probability": float, "active": bool})
 
 
 def examples(session: Session, limit: int) -> list[dict[str, object]]:

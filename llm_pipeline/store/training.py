@@ -88,7 +88,7 @@ class TrainingSet:
     built_at: datetime
 
 
-def _live_at(as_of: int, *, automatic: bool = False) -> Select[tuple[int, int | None, int | None]]:
+def live_at(as_of: int, *, automatic: bool = False) -> Select[tuple[int, int | None, int | None]]:
     """Mapping, target and first live offset of every text that was live at an offset; those that a
     policy approved only if `automatic`."""
     now = select(_M.id, _M.target_id, _M.live_from).where(_LIVE, _M.live_from <= as_of)
@@ -103,9 +103,9 @@ def _live_at(as_of: int, *, automatic: bool = False) -> Select[tuple[int, int | 
 
 
 def _labels_at(as_of: int) -> Subquery:
-    """As `_live_at`, with the texts that had given way to a newer label by then, and without a
+    """As `live_at`, with the texts that had given way to a newer label by then, and without a
     target those that a person had rejected or put back."""
-    live = _live_at(as_of)
+    live = live_at(as_of)
     last = (
         select(func.max(_SPAN.live_to))
         .where(_SPAN.mapping_id == _ENDED.c.mapping_id, _SPAN.live_to <= as_of)
@@ -133,7 +133,7 @@ def live_texts(
     the newest labelled submission. The text seen last comes last, so that whoever learns in this
     order ends with the newest label.
     """
-    live = _live_at(as_of, automatic=automatic).subquery()
+    live = live_at(as_of, automatic=automatic).subquery()
     rows = (
         select(_S.mapping_id, func.count().label("rows"), func.max(_S.id).label("last_submission"))
         .where(_S.received_offset <= as_of)

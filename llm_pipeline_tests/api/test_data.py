@@ -3,7 +3,9 @@
 import httpx
 import pytest
 
+from llm_pipeline.domain.gate import FailingRow
 from llm_pipeline.domain.records import GateResult
+from llm_pipeline.steps.report import report_quality
 from llm_pipeline.store import models, quality
 from llm_pipeline.store.engine import Engine, transaction
 from llm_pipeline.wiring import now
@@ -60,6 +62,35 @@ def test_gate_results_say_what_failed(client: httpx.Client) -> None:
     of_suite = client.get("/api/llm-data/quality", params={"suite": "submissions"}).json()["items"]
     assert newest == of_suite
     assert newest[0]["failures"] == [MISSING]
+
+
+def test_the_rows_that_a_gate_names_come_in_pages(client: httpx.Client, engine: Engine) -> None:
+    rows = tuple(FailingRow("mapping", str(n), "it is odd", "critical", "x") for n in range(5))
+    result = GateResult("predictions", False, "critical", 10, 4, (MISSING,), rows, {"shares": 0.5})
+    with transaction(engine) as session:
+        result_id = quality.record_gate(session, result, 1, "test", now())
+    [told] = client.get("/api/llm-data/quality").json()["items"]
+    path = f"/api/llm-data/quality/{result_id}/rows"
+    first = client.get(path, params={"limit": 3}).json()
+    rest = client.get(path, params={"limit": 3, "cursor": first["next_cursor"]}).json()
+    assert (told["id"], told["figures"]) == (result_id, {"shares": 0.5})
+    assert [row["key"] for row in first["items"] + rest["items"]] == list("01234")
+    assert (first["total"], rest["next_cursor"]) == (5, None)
+    assert client.get("/api/llm-data/quality/99/rows").status_code == 404
+
+
+def test_reports_are_kept_with_their_pictures(client: httpx.Client, engine: Engine) -> None:
+    with transaction(engine) as session:
+        written = [report_quality(session, "test", now()).id for _ in range(3)]
+    first = client.get("/api/llm-data/reports", params={"limit": 2}).json()
+    rest = client.get("/api/llm-data/reports", params={"cursor": first["next_cursor"]}).json()
+    picture = client.get(f"/api/llm-data/reports/{written[0]}/picture")
+    assert [one["id"] for one in first["items"] + rest["items"]] == written[::-1]
+    assert first["items"][0]["verdict"] == "every checked gate passes"
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.content.startswith(b"\x89PNG")
+    assert client.get("/api/llm-data/reports/99/picture").status_code == 404
+    assert client.get("/api/llm-data/reports", params={"kind": "x"}).status_code == 422
 
 
 def test_models_are_listed_and_an_unknown_one_is_not_found(

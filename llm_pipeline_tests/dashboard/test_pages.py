@@ -80,6 +80,7 @@ def test_another_site_cannot_open_the_pages_socket(dashboard: Dashboard, origin:
         "/uploads?upload=99999999999999999999",
         "/events?at=99999999999999999999",
         "/gates?suite=%00",
+        "/gates?suite=submissions&result=99999999999999999999&rows=nonsense",
         "/center?q=%00%22",
         "/work?days=x",
     ],

@@ -22,7 +22,7 @@ from llm_pipeline.defs.resources import Pipeline
 from llm_pipeline.defs.sensors import new_submissions, run_canceled, wanted_learning
 from llm_pipeline.domain.records import Action
 from llm_pipeline.domain.triggers import QUIET, Trigger
-from llm_pipeline.gates import SUITES
+from llm_pipeline.gates.suites import SUITES
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
 from llm_pipeline.steps.want_learning import ask

@@ -276,10 +276,7 @@ def test_suggestions_are_kept_for_what_waits(database: Database, clock: Clock) -
         suggestions.save(session, list(enumerate(answers, 1)), "7")
         assert suggestions.waiting(session, "7", 0, 10) == []
         assert len(suggestions.waiting(session, "8", 1, 10)) == 1
-        catalogue.retire(session, ["GS"], clock(), 9)
-        stored = suggestions.stored(session)
         shown = suggestions.examples(session, 1)
-    assert stored.to_dict("records") == [{"mapping_id": 1, "probability": 0.9, "active": False}]
     assert shown == [{"text": "B", "rows": 2, "suggestion": None, "probability": 0.0}]
 
 
@@ -299,16 +296,6 @@ def test_agreement_compares_decisions_with_what_was_suggested(
         (found,) = activity.agreement(session)
     assert (found.model_version, found.decided, found.agreed) == ("7", 2, 1)
     assert found.mean_probability == pytest.approx(0.8)
-
-
-def test_the_newest_submissions_come_with_their_proposals(database: Database, clock: Clock) -> None:
-    load_catalogue(database, clock)
-    merge(database, clock, [("A", "GS"), ("B", None), ("C", "UBER")])
-    with database.begin() as session:
-        rows = activity.newest_submissions(session, 2)
-        every = activity.newest_submissions(session, 9)
-    assert rows["text"].tolist() == ["C", "B"]
-    assert every["target"].tolist() == ["UBER", None, "GS"]
 
 
 def test_a_database_that_is_gone_is_told_from_a_wrong_statement(database: Database) -> None:

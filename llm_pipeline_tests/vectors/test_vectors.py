@@ -5,9 +5,9 @@ import random
 import pyarrow as pa
 import pytest
 
-from llm_pipeline import gates
 from llm_pipeline.domain.rows import Columns, KnownTargets, read_amount, read_time
 from llm_pipeline.domain.text import group_key, normalize, text_problem
+from llm_pipeline.gates.suites import SUITES
 from llm_pipeline.vectors import text as vectors
 from llm_pipeline.vectors.rows import Known, Parsed, parse_rows
 
@@ -138,7 +138,7 @@ def test_what_travels_along_is_json_whatever_it_holds() -> None:
 def test_the_gate_may_be_shown_one_row_of_each_kind() -> None:
     """`validation` rests on this: the rules judge rows one by one, and of the text only whether
     there is one."""
-    rules = gates.SUITES["submissions"]
+    rules = SUITES["submissions"]
     by_row = {"ToNotBeNull", "ToBeInSet", "ToBeBetween"}
     kinds = {rule.expectation.removeprefix("ExpectColumnValues") for rule in rules}
     assert kinds <= by_row
