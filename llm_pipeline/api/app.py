@@ -36,6 +36,7 @@ from llm_pipeline.api import (
     targets,
     targets_leaving,
     uploads,
+    webhooks,
 )
 from llm_pipeline.api.deps import Services
 from llm_pipeline.api.edge import BodyLimit, HardenedHeaders
@@ -43,6 +44,7 @@ from llm_pipeline.api.errors import Problem
 from llm_pipeline.api.intake import INCOMING
 from llm_pipeline.api.live import Live
 from llm_pipeline.api.plan_worker import PlanWorker
+from llm_pipeline.api.webhook_worker import WebhookWorker
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.config import Settings
 from llm_pipeline.store import words
@@ -66,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     learning.router,
     state.router,
     stream.router,
+    webhooks.router,
 )
 # Streams end by themselves at shutdown; this is for a client that does not read what it is sent.
 GRACEFUL_SECONDS = 2
@@ -108,6 +111,7 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     services.live.start(asyncio.get_running_loop())
     services.worker.start()
     services.plans.start()
+    services.webhooks.start()
     try:
         yield
     finally:
@@ -124,11 +128,14 @@ def _open(settings: Settings) -> Services:
     uploads_folder.mkdir(parents=True, exist_ok=True)
     for broken_off in uploads_folder.glob(f"{INCOMING}*"):
         shutil.rmtree(broken_off, ignore_errors=True)
-    return Services(parts, Live(parts), UploadWorker(parts), PlanWorker(parts))
+    return Services(
+        parts, Live(parts), UploadWorker(parts), PlanWorker(parts), WebhookWorker(parts)
+    )
 
 
 def _close(services: Services) -> None:
     services.live.stop()
+    services.webhooks.stop()
     services.worker.stop()
     services.plans.stop()
     services.parts.engine.dispose()

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from llm_pipeline.api.live import Live
 from llm_pipeline.api.plan_worker import PlanWorker
+from llm_pipeline.api.webhook_worker import WebhookWorker
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.domain.text import MAX_TEXT_LENGTH
 from llm_pipeline.wiring import Parts
@@ -23,6 +24,7 @@ class Services:
     live: Live
     worker: UploadWorker
     plans: PlanWorker
+    webhooks: WebhookWorker
 
 
 def services(request: HTTPConnection) -> Services:
