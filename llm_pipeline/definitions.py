@@ -10,6 +10,7 @@ from llm_pipeline.defs.checks import CHECKS
 from llm_pipeline.defs.jobs import JOBS, SCHEDULES
 from llm_pipeline.defs.resources import Pipeline
 from llm_pipeline.defs.sensors import SENSORS
+from llm_pipeline.defs.upkeep_assets import UPKEEP
 
 
 def build_definitions(overrides: Mapping[str, object] | None = None) -> Definitions:
@@ -19,7 +20,7 @@ def build_definitions(overrides: Mapping[str, object] | None = None) -> Definiti
     what this one does in half a second.
     """
     return Definitions(
-        assets=[*ASSETS, *AUTOMATION],
+        assets=[*ASSETS, *AUTOMATION, *UPKEEP],
         asset_checks=CHECKS,
         jobs=JOBS,
         schedules=SCHEDULES,

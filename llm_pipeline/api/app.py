@@ -30,6 +30,7 @@ from llm_pipeline.api import (
     plans,
     quality,
     queue,
+    reconcile,
     site,
     state,
     stream,
@@ -69,6 +70,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     state.router,
     stream.router,
     webhooks.router,
+    reconcile.router,
 )
 # Streams end by themselves at shutdown; this is for a client that does not read what it is sent.
 GRACEFUL_SECONDS = 2

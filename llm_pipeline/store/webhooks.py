@@ -157,7 +157,11 @@ def due(session: Session, at: datetime, busy: Collection[int], limit: int) -> li
         .order_by(_d.next_attempt_at, _d.id)
         .limit(limit)
     )
-    return [Due(*row[:6], log.LoggedEvent(*row[6:])) for row in session.execute(query)]
+    found = [tuple(row) for row in session.execute(query)]
+    return [
+        Due(did, wid, url, secret, message, attempts, log.LoggedEvent(*event))
+        for did, wid, url, secret, message, attempts, *event in found
+    ]
 
 
 def begin(session: Session, due: Due, at: datetime, until: datetime) -> None:

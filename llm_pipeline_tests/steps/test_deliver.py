@@ -42,7 +42,7 @@ def work(database: Database, clock: Clock, new_id: Callable[[], str]) -> list[Ou
     """Hand out what is new and attempt what is due, until nothing is."""
     with database.begin() as session:
         hand_out(session, new_id, clock())
-    outcomes = []
+    outcomes: list[Outcome] = []
     while True:
         with database.begin() as session:
             found = take(session, (), 10, clock())
