@@ -55,6 +55,26 @@ class Settings(BaseSettings):
         le=1.0,
         description="share of review groups that two people must answer, neither seeing the other",
     )
+    keep_events_days: float = Field(
+        default=400.0, ge=14, description="days after which events leave the log"
+    )
+    keep_results_days: float = Field(
+        default=90.0,
+        ge=14,
+        description="days after which gate results, reports, posted numbers and deliveries of "
+        "webhooks are deleted, the newest of each kind aside",
+    )
+    keep_ended_days: float = Field(
+        default=30.0,
+        ge=1,
+        description="days after which idempotency keys, and sessions, links and tokens that ended, "
+        "are deleted",
+    )
+    keep_losers_days: float = Field(
+        default=90.0,
+        ge=1,
+        description="days after which models that were refused and never answered are deleted",
+    )
     max_upload_mb: int = Field(default=2048, ge=1, description="largest file the API accepts, MiB")
     search_seconds: float = Field(
         default=2.0, gt=0, le=60, description="longest time a search may take, in seconds"

@@ -11,6 +11,7 @@ from llm_pipeline.defs.freshness import with_freshness
 from llm_pipeline.defs.jobs import JOBS, SCHEDULES
 from llm_pipeline.defs.resources import Pipeline
 from llm_pipeline.defs.sensors import SENSORS
+from llm_pipeline.defs.upkeep_assets import UPKEEP
 
 
 def build_definitions(overrides: Mapping[str, object] | None = None) -> Definitions:
@@ -20,7 +21,7 @@ def build_definitions(overrides: Mapping[str, object] | None = None) -> Definiti
     what this one does in half a second.
     """
     return Definitions(
-        assets=with_freshness([*ASSETS, *AUTOMATION]),
+        assets=with_freshness([*ASSETS, *AUTOMATION, *UPKEEP]),
         asset_checks=CHECKS,
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -4,6 +4,7 @@ PipelineError
 ├── InvalidInput          the caller sent something unusable        HTTP 422, exit 2
 │   └── UnknownTarget     no such entry in the catalogue
 ├── NotFound              no such row                               HTTP 404, exit 3
+│   └── Gone              there was one; it is deleted             HTTP 410
 ├── Conflict              someone else changed it first             HTTP 409, exit 4
 ├── NotAllowed            signed in, but the role is too low        HTTP 403, exit 5
 ├── NotSignedIn           no valid token or session                 HTTP 401, exit 5
@@ -39,6 +40,10 @@ class UnknownTarget(InvalidInput):
 
 class NotFound(PipelineError):
     """No row with that id."""
+
+
+class Gone(NotFound):
+    """What is asked for was there, and is deleted."""
 
 
 class Conflict(PipelineError):

@@ -20,6 +20,7 @@ from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.runs import (
     TrainingRecord,
     VariantRecord,
+    forget_run,
     log_dataset,
     log_files,
     log_model,
@@ -139,6 +140,14 @@ class Registry:
     def refuse(self, version: str, reason: str) -> None:
         """Note why `version` did not become champion; it stays the challenger until the next."""
         self._decide(version, "refused", reason)
+
+    def forget(self, version: str, run_id: str) -> None:
+        """Delete a version with its files, and its run with those under it; metrics and parameters
+        can be restored until MLflow's own `gc` takes them."""
+        with self._told(f"delete version {version!r} of {self.model_name!r}"):
+            entry = self._client.get_model_version(self.model_name, version)
+            self._client.delete_model_version(self.model_name, version)
+            forget_run(self._client, run_id, entry.model_id)
 
     def run_of(self, version: str) -> str:
         with self._told(f"find version {version!r} of {self.model_name!r}"):

@@ -124,3 +124,25 @@ def log_model(
     client.finalize_logged_model(model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
     return made
+
+
+def forget_run(client: "MlflowClient", run_id: str, model_id: str | None) -> None:
+    """Delete a run, the runs nested in it and its model, with their files."""
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    run = client.get_run(run_id)
+    nested = client.search_runs(
+        [run.info.experiment_id], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
+    )
+    if model_id:
+        _delete_files(client.get_logged_model(model_id).artifact_location)
+        client.delete_logged_model(model_id)
+    for one in [*nested, run]:
+        _delete_files(one.info.artifact_uri)
+        client.delete_run(one.info.run_id)
+
+
+def _delete_files(place: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    get_artifact_repository(place).delete_artifacts()

@@ -36,12 +36,14 @@ from llm_pipeline.api import (
     plans,
     quality,
     queue,
+    reconcile,
     site,
     state,
     stream,
     targets,
     targets_leaving,
     uploads,
+    webhooks,
 )
 from llm_pipeline.api.deps import Services
 from llm_pipeline.api.edge import BodyLimit, HardenedHeaders
@@ -51,6 +53,7 @@ from llm_pipeline.api.live import Live
 from llm_pipeline.api.measuring import Measured, Requests
 from llm_pipeline.api.plan_worker import PlanWorker
 from llm_pipeline.api.watcher import watcher_of
+from llm_pipeline.api.webhook_worker import WebhookWorker
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.config import Settings
 from llm_pipeline.store import words
@@ -77,6 +80,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     learning.router,
     state.router,
     stream.router,
+    webhooks.router,
+    reconcile.router,
 )
 # Streams end by themselves at shutdown; this is for a client that does not read what it is sent.
 GRACEFUL_SECONDS = 2
@@ -127,6 +132,7 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     services.worker.start()
     services.plans.start()
     services.watcher.start()
+    services.webhooks.start()
     try:
         yield
     finally:
@@ -145,12 +151,21 @@ def _open(settings: Settings, requests: Requests) -> Services:
         shutil.rmtree(broken_off, ignore_errors=True)
     live = Live(parts)
     watcher = watcher_of(parts, live, requests)
-    return Services(parts, live, UploadWorker(parts), PlanWorker(parts), requests, watcher)
+    return Services(
+        parts,
+        live,
+        UploadWorker(parts),
+        PlanWorker(parts),
+        requests,
+        watcher,
+        WebhookWorker(parts),
+    )
 
 
 def _close(services: Services) -> None:
     services.watcher.stop()
     services.live.stop()
+    services.webhooks.stop()
     services.worker.stop()
     services.plans.stop()
     services.parts.engine.dispose()

@@ -68,7 +68,7 @@ def list_events(
     names = [one for one in name or () if one in EVENTS]
     with services.parts.read() as session:
         found = log.newest(session, limit + 1, row_position(cursor), names)
-        total = log.latest(session)
+        total = log.latest(session) + 1 - log.first(session)
     return page_of(found, limit, EventOut.model_validate, total, place="offset", is_exact=not names)
 
 

@@ -12,6 +12,7 @@ from llm_pipeline.api.live import Live
 from llm_pipeline.api.measuring import Requests
 from llm_pipeline.api.plan_worker import PlanWorker
 from llm_pipeline.api.watcher import Watcher
+from llm_pipeline.api.webhook_worker import WebhookWorker
 from llm_pipeline.api.worker import UploadWorker
 from llm_pipeline.domain.text import MAX_TEXT_LENGTH
 from llm_pipeline.wiring import Parts
@@ -27,6 +28,7 @@ class Services:
     plans: PlanWorker
     requests: Requests
     watcher: Watcher
+    webhooks: WebhookWorker
 
 
 def services(request: HTTPConnection) -> Services:

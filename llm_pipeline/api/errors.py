@@ -24,6 +24,7 @@ _MOST_FIELDS = 100
 STATUS: dict[type[errors.PipelineError], int] = {
     errors.InvalidInput: 422,
     errors.NotFound: 404,
+    errors.Gone: 410,
     errors.Conflict: 409,
     errors.NotAllowed: 403,
     errors.NotSignedIn: 401,
@@ -36,6 +37,7 @@ _TITLES: dict[type[errors.PipelineError], str] = {
     errors.InvalidInput: "Invalid input",
     errors.UnknownTarget: "Unknown target",
     errors.NotFound: "Not found",
+    errors.Gone: "Gone",
     errors.Conflict: "Conflict",
     errors.NotAllowed: "Not allowed",
     errors.NotSignedIn: "Not signed in",

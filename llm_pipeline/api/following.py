@@ -48,6 +48,12 @@ async def begin(services: Services, last_event_id: str, after: int | None) -> in
     return latest if start is None else min(start, latest)
 
 
+async def demand(services: Services, last_event_id: str, after: int | None) -> None:
+    """Raise Gone where a stream cannot begin, because what comes next is deleted."""
+    start = await begin(services, last_event_id, after)
+    await run_in_threadpool(_demand, services, start)
+
+
 async def follow(
     services: Services,
     after: int,
@@ -89,6 +95,11 @@ async def _shared(
         reads[key] = task
         task.add_done_callback(lambda _: reads.pop(key, None))
     return await asyncio.shield(task)
+
+
+def _demand(services: Services, after: int) -> None:
+    with services.parts.read() as session:
+        log.demand(session, after)
 
 
 def _latest(services: Services) -> int:

@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Depends, Header, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from llm_pipeline.api import auth
 from llm_pipeline.api.auth import ViewerSocket, require
 from llm_pipeline.api.deps import Given, Services
-from llm_pipeline.api.following import begin, follow, named
+from llm_pipeline.api.errors import problem
+from llm_pipeline.api.following import begin, demand, follow, named
 from llm_pipeline.domain.records import Role
+from llm_pipeline.errors import Gone
 from llm_pipeline.store.log import LoggedEvent
 
 router = APIRouter(tags=["Shared state"])
@@ -41,12 +43,19 @@ _RECONNECT_MS = 1000
 _SEND_SECONDS = 30.0
 
 
+async def _reachable(
+    services: Given, after: Offset = None, last_event_id: LastEventId = ""
+) -> None:
+    await demand(services, last_event_id, after)
+
+
 def _add(path: str, summary: str, names: tuple[str, ...]) -> None:
     @router.get(
         path,
         response_class=EventSourceResponse,
         summary=summary + _RESUMES,
-        dependencies=[require(Role.VIEWER)],
+        # Before the first byte: a stream that has begun cannot say 410 any more.
+        dependencies=[require(Role.VIEWER), Depends(_reachable)],
     )
     async def events(
         request: Request, services: Given, after: Offset = None, last_event_id: LastEventId = ""
@@ -66,6 +75,11 @@ def _add(path: str, summary: str, names: tuple[str, ...]) -> None:
         after: Offset = None,
         last_event_id: LastEventId = "",
     ) -> None:
+        try:
+            await demand(services, last_event_id, after)
+        except Gone as error:
+            await websocket.send_denial_response(problem(410, "Gone", str(error)))
+            return
         await websocket.accept()
         start = await begin(services, last_event_id, after)
         sending = asyncio.create_task(_send(websocket, services, start, names))

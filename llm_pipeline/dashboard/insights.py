@@ -1,4 +1,9 @@
-"""Insights: how many rows to expect next week, with an interval, and how earlier forecasts did."""
+"""Insights: what to expect of the coming weeks, with intervals, and how earlier forecasts did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
 
 from markupsafe import Markup
 
@@ -10,10 +15,26 @@ from llm_pipeline.store import quality
 from llm_pipeline.store.engine import Session
 
 WEEKS_SHOWN = 104
+NAMES = {
+    "submissions": ("Submissions", "rows by the week they speak of"),
+    "queue": ("Queue", "texts that wait at the end of the week"),
+    "reviewer_hours": ("Reviewer hours", "what people settle, at their pace of the last 8 weeks"),
+    "automatic_share": ("Automatic share", "of the texts that were settled"),
+    "accuracy": ("Accuracy", "right among the audits drawn by lot"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How forecasts did that were really made: of `weeks` that are over since."""
+
+    weeks: int
+    inside: float
+    mean_error: float
 
 
 class Insights:
-    """The newest forecast."""
+    """The newest forecasts."""
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
@@ -28,14 +49,30 @@ class Insights:
     async def _html(self) -> Markup:
         def look(session: Session) -> Markup:
             report = quality.latest_report(session, "insights")
-            weeks = [] if report is None else report.content["weeks"][-WEEKS_SHOWN:]
-            forecast = None if report is None else report.content["forecast"]
+            # A report of an earlier version has none.
+            series = [] if report is None else report.content.get("series", [])
+            said = [] if report is None else report.content.get("said", [])
             return rendered(
                 "insights.html",
                 report=report,
-                weeks=weeks,
-                forecast=forecast,
+                series=[{**one, "weeks": one["weeks"][-WEEKS_SHOWN:]} for one in series],
+                names=NAMES,
+                kept={one["name"]: kept(said, one["name"]) for one in series},
                 needed=SHORTEST_HISTORY,
             )
 
         return await self._sheet.read(look)
+
+
+def kept(said: Sequence[dict[str, Any]], series: str) -> Kept | None:
+    """Compare what was said of a series, a week before, with what came; None before there is any.
+
+    >>> kept([{"series": "queue", "expected": 4, "low": 2, "high": 5, "came": 6}], "queue")
+    Kept(weeks=1, inside=0, mean_error=2)
+    """
+    over = [one for one in said if one["series"] == series and one["came"] is not None]
+    if not over:
+        return None
+    inside = [one["low"] <= one["came"] <= one["high"] for one in over]
+    errors = [abs(one["expected"] - one["came"]) for one in over]
+    return Kept(len(over), fmean(inside), fmean(errors))

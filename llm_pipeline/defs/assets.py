@@ -13,7 +13,8 @@ from llm_pipeline.orchestrator import REASON_TAG
 from llm_pipeline.steps.draw_audits import draw_audits
 from llm_pipeline.steps.evaluate import evaluate_model
 from llm_pipeline.steps.find_errors import find_errors
-from llm_pipeline.steps.forecast import forecast
+from llm_pipeline.steps.forecast import foresee
+from llm_pipeline.steps.forecast import write as write_forecast
 from llm_pipeline.steps.hold import hold_repeats, score_repeats
 from llm_pipeline.steps.prepare import prepare as freeze
 from llm_pipeline.steps.promote import compare, settle
@@ -220,10 +221,15 @@ def performance_report(pipeline: Pipeline) -> MaterializeResult[Any]:
 
 @asset(group_name="data", deps=[submissions], kinds={"table"})
 def insights(pipeline: Pipeline) -> MaterializeResult[Any]:
-    """How many submissions to expect next week, with how earlier forecasts did."""
+    """What to expect of the coming weeks, or why nothing can be said, and how it was before."""
+    with pipeline.parts.read() as session:
+        content = foresee(session, now())
     with pipeline.parts.begin() as session:
-        report = forecast(session, ACTOR, now())
-    return _reported(report, {"weeks": table(report.content["weeks"][-26:])})
+        report = write_forecast(session, content, ACTOR, now())
+    told = {
+        one["name"]: table((one["forecast"] or {}).get("weeks", [])) for one in content["series"]
+    }
+    return _reported(report, told)
 
 
 @asset(group_name="data", deps=[training_set], kinds={"scikitlearn"})

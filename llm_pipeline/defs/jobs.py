@@ -68,7 +68,22 @@ approval_job = define_asset_job(
     config=QUIET,
 )
 
-JOBS = [recognition_job, learning_job, report_job, label_audit_job, policy_job, approval_job]
+retention_job = define_asset_job(
+    "retention",
+    AssetSelection.assets("forgotten"),
+    description="Delete what is old and nobody needs.",
+    config=QUIET,
+)
+
+JOBS = [
+    recognition_job,
+    learning_job,
+    report_job,
+    label_audit_job,
+    policy_job,
+    approval_job,
+    retention_job,
+]
 
 
 @schedule(job=learning_job, cron_schedule="0 3 * * *", default_status=DefaultScheduleStatus.RUNNING)
@@ -96,6 +111,12 @@ SCHEDULES: list[ScheduleDefinition] = [
         cron_schedule="30 2 * * *",
         default_status=DefaultScheduleStatus.RUNNING,
         tags={REASON_TAG: "daily schedule"},
+    ),
+    ScheduleDefinition(
+        name="daily_retention",
+        job=retention_job,
+        cron_schedule="15 4 * * *",
+        default_status=DefaultScheduleStatus.RUNNING,
     ),
     ScheduleDefinition(
         name="weekly_label_audit",

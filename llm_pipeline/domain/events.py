@@ -5,12 +5,19 @@ from llm_pipeline.domain import (
     center_events,
     health_events,
     learning_events,
+    webhook_events,
 )
 from llm_pipeline.domain.event import Event
 
 EVENTS: dict[str, type[Event]] = {
     event.name: event
-    for module in (center_events, learning_events, automation_events, health_events)
+    for module in (
+        center_events,
+        learning_events,
+        automation_events,
+        health_events,
+        webhook_events,
+    )
     for event in vars(module).values()
     if isinstance(event, type) and issubclass(event, Event) and event is not Event
 }

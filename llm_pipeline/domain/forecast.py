@@ -1,50 +1,162 @@
-"""A plain forecast of weekly counts, with an interval from its own past errors."""
+"""What may be said of the coming weeks: forecasts, intervals from past errors, and how they did.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean, quantiles
+How values are expected is for the caller to say (`Ahead`); here every method is tried on the past
+in the same way, from rolling origins: each forecast knows only what came before it.
+"""
 
-WINDOW = 4
-SHORTEST_HISTORY = 12
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from statistics import fmean
+from typing import Any
+
+SEASON = 52  # weeks
+AHEAD = 4
+LEARNED = 12  # weeks before the first that is forecast
+TESTED = 52  # forecasts in the past, at most: the newest tell how it does now
+# Of nine past errors the smallest and the largest hold 80 % between them.
+ERRORS_NEEDED = 9
+# So many weeks, or nothing is said: intervals need errors, and some to be tested on.
+SHORTEST_HISTORY = LEARNED + 2 * ERRORS_NEEDED
+
+Ahead = Callable[[Sequence[float], int], Sequence[float]]
+
+
+class Scale(StrEnum):
+    """Counts grow by factors and shares by differences: errors are counted accordingly."""
+
+    COUNT = "count"
+    SHARE = "share"
+
+    def inner(self, value: float) -> float:
+        return math.log1p(value) if self is Scale.COUNT else value
+
+    def outer(self, value: float) -> float:
+        if self is Scale.COUNT:
+            return max(0.0, math.expm1(min(value, 100.0)))
+        return min(1.0, max(0.0, value))
 
 
 @dataclass(frozen=True, slots=True)
-class WeeklyForecast:
-    """Next week's count, the interval that held 80 % of past errors, and how past forecasts did.
+class Expected:
+    """What is expected some weeks after the last one known, and between which ends with 80 %."""
 
-    `mean_error` and `naive_error` are mean absolute errors of this forecast and of "as last week"
-    over the same past weeks.
-    """
-
+    ahead: int
     expected: float
     low: float
     high: float
-    mean_error: float
-    naive_error: float
-    tested_weeks: int
 
 
-def forecast_week(counts: Sequence[int]) -> WeeklyForecast | None:
-    """Forecast the week after `counts` as the mean of the last four; None if under 12 weeks.
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How forecasts so many weeks ahead did on past weeks.
 
-    Every week from the fifth on was forecast from the four before it; the interval adds the 10 %
-    and 90 % quantiles of those errors to the forecast.
-
-    >>> forecast_week([5] * 12)
-    WeeklyForecast(expected=5.0, low=5.0, high=5.0, mean_error=0.0, naive_error=0.0, tested_weeks=8)
+    `mase` is the mean error divided by that of "as a year before" over the same weeks, None where
+    no year is known; `versus_last` by that of "as the last week". `coverage` is the share of weeks
+    that came within an interval which was made before, over `intervals` of them.
     """
-    if len(counts) < SHORTEST_HISTORY:
+
+    ahead: int
+    tested: int
+    mean_error: float
+    mase: float | None
+    versus_last: float | None
+    coverage: float | None
+    intervals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The coming weeks, and how the same method did."""
+
+    weeks: tuple[Expected, ...]
+    scores: tuple[Score, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "weeks": [asdict(week) for week in self.weeks],
+            "scores": [asdict(score) for score in self.scores],
+        }
+
+
+def forecast(
+    values: Sequence[float], scale: Scale, expect: Ahead, tested: int = TESTED
+) -> Forecast | None:
+    """Forecast the weeks after `values`; None if they are fewer than `SHORTEST_HISTORY`."""
+    if len(values) < SHORTEST_HISTORY:
         return None
-    weeks = range(WINDOW, len(counts))
-    errors = [counts[week] - fmean(counts[week - WINDOW : week]) for week in weeks]
-    naive = [counts[week] - counts[week - 1] for week in weeks]
-    tenths = quantiles(errors, n=10, method="inclusive")
-    expected = fmean(counts[-WINDOW:])
-    return WeeklyForecast(
-        expected=expected,
-        low=max(0.0, expected + tenths[0]),
-        high=expected + tenths[-1],
-        mean_error=fmean(map(abs, errors)),
-        naive_error=fmean(map(abs, naive)),
-        tested_weeks=len(errors),
+    inner = [scale.inner(value) for value in values]
+    origins = range(max(LEARNED, len(inner) - tested), len(inner))
+    past = {origin: list(expect(inner[:origin], AHEAD)) for origin in origins}
+    now = expect(inner, AHEAD)
+    weeks, scores = [], []
+    for step in range(AHEAD):
+        told = {origin: found[step] for origin, found in past.items() if origin + step < len(inner)}
+        errors = [inner[origin + step] - one for origin, one in told.items()]
+        ends = interval(errors[-TESTED:])
+        low, high = (-math.inf, math.inf) if ends is None else ends
+        expected = now[step]
+        weeks.append(
+            Expected(
+                step + 1,
+                scale.outer(expected),
+                scale.outer(expected + low),
+                scale.outer(expected + high),
+            )
+        )
+        scores.append(_score(values, inner, told, step, scale))
+    return Forecast(tuple(weeks), tuple(scores))
+
+
+def interval(errors: Sequence[float]) -> tuple[float, float] | None:
+    """Return between which ends the next error falls with 80 %, None if there are under nine.
+
+    The ranks are those of split conformal prediction: they hold whatever the errors' distribution.
+
+    >>> interval([1, 2, 3, 4, 5, 6, 7, 8, 9])
+    (1, 9)
+    """
+    number = len(errors)
+    out = (number + 1) // 10  # a tenth on each side
+    if out < 1:
+        return None
+    ordered = sorted(errors)
+    return ordered[out - 1], ordered[number - out]
+
+
+def _score(
+    values: Sequence[float], inner: Sequence[float], told: dict[int, float], step: int, scale: Scale
+) -> Score:
+    mean_error = _mean(abs(values[at + step] - scale.outer(one)) for at, one in told.items())
+    year = [
+        abs(values[at + step] - values[at + step - SEASON]) for at in told if at + step >= SEASON
+    ]
+    last = [abs(values[at + step] - values[at - 1]) for at in told]
+    errors, inside = [], []
+    for at, one in told.items():
+        # Known by then are the errors of weeks that had come.
+        ends = interval(errors[: max(0, len(errors) - step)][-TESTED:])
+        error = inner[at + step] - one
+        if ends is not None:
+            inside.append(ends[0] <= error <= ends[1])
+        errors.append(error)
+    return Score(
+        ahead=step + 1,
+        tested=len(told),
+        mean_error=mean_error,
+        mase=_ratio(mean_error, year) if len(year) == len(told) else None,
+        versus_last=_ratio(mean_error, last),
+        coverage=fmean(inside) if inside else None,
+        intervals=len(inside),
     )
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return fmean(found) if found else 0.0
+
+
+def _ratio(error: float, others: Sequence[float]) -> float | None:
+    naive = _mean(others)
+    return error / naive if naive else None

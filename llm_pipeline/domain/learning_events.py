@@ -143,3 +143,12 @@ class ModelShadowing(Event):
     champion: str
     needed: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryForgotten(Event):
+    """What was old and nobody needed was deleted; the log begins at `first_offset` now."""
+
+    name: ClassVar[str] = "history:forgotten"
+    first_offset: int
+    counts: dict[str, int]

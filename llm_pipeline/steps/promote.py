@@ -9,7 +9,7 @@ import pandas as pd
 
 from llm_pipeline.domain.learning_events import ModelPromoted, ModelRefused, ModelShadowing
 from llm_pipeline.domain.policy import PairedAnswers, Verdict, beats
-from llm_pipeline.errors import ModelOutdated, NotFound
+from llm_pipeline.errors import Conflict, ModelOutdated, NotFound
 from llm_pipeline.model.evaluation import evaluate, paired, paired_by_target, paired_recent
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.registry import Registry
@@ -127,6 +127,8 @@ def promote(
     champion = models.champion(session)
     if champion is not None and champion.version == version:
         return
+    if model.status == "forgotten":
+        raise Conflict(f"model {version} was refused long ago, and its files are deleted")
     models.promote(session, version, reason, at)
     replaced = champion.version if champion else None
     told = (version, replaced, model.as_of, reason, dict(comparison))

@@ -13,6 +13,7 @@ from llm_pipeline.errors import NotFound
 from llm_pipeline.store.schema import targets
 
 _successor = targets.alias("successor")
+_AT_ONCE = 500  # keys in one query; SQLite takes 32,766
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,15 @@ def get(session: Session, key: str) -> CatalogueEntry:
     if row is None:
         raise NotFound(f"there is no target {key!r}; GET /api/llm-center/targets lists them")
     return _entry(row)
+
+
+def entries(session: Session, keys: Sequence[str]) -> dict[str, CatalogueEntry]:
+    """Return entries, retired or not, by their keys."""
+    found: dict[str, CatalogueEntry] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        some = _select().where(targets.c.key.in_(keys[start : start + _AT_ONCE]))
+        found |= {row.key: _entry(row) for row in session.execute(some)}
+    return found
 
 
 def retire(

@@ -1,7 +1,8 @@
 """The append-only event log: `append` in the transaction of the change it tells, read by offset.
 
 Offsets have no gaps and become visible in order, so a reader that remembers the last offset it saw
-can never miss an event. SQLite's writers come one after the other anyway; on PostgreSQL `append`
+can never miss an event; only the beginning of the log is ever deleted, and who would go on there is
+told so (`demand`). SQLite's writers come one after the other anyway; on PostgreSQL `append`
 holds an advisory lock until commit (readers by serial id lost 16-19 % of events without it).
 """
 
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.event import Event
+from llm_pipeline.errors import Gone
 from llm_pipeline.store.engine import reading, take_log
 from llm_pipeline.store.schema import events
 
@@ -55,6 +57,21 @@ def append(session: Session, at: datetime, *new: Event) -> int:
         ],
     )
     return first + len(new) - 1
+
+
+def first(session: Session) -> int:
+    """Return the offset of the oldest event that is kept, 1 before there is any."""
+    return session.scalar(select(func.coalesce(func.min(events.c.offset), 1))) or 1
+
+
+def demand(session: Session, after: int) -> None:
+    """Raise Gone if what came directly after an offset is deleted."""
+    oldest = first(session)
+    if after < oldest - 1:
+        raise Gone(
+            f"the events {after + 1} to {oldest - 1} are deleted. Take GET /api/llm/state, "
+            "which has everything at one offset, and go on after that"
+        )
 
 
 def latest(session: Session) -> int:

@@ -12,7 +12,8 @@ from llm_pipeline.store.schema_operations import models
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A trained model; `status` is challenger, champion, refused, former or imported."""
+    """A trained model; `status` is challenger, champion, refused, former, imported or
+    forgotten, whose files are deleted."""
 
     version: str
     run_id: str
@@ -87,6 +88,18 @@ def refuse(session: Session, version: str, reason: str) -> None:
     session.execute(
         update(models).where(models.c.version == version).values(status="refused", reason=reason)
     )
+
+
+def losers(session: Session, before: datetime) -> list[StoredModel]:
+    """Return refused models that never answered and were trained before a time."""
+    m = models.c
+    never = m.status == "refused", m.promoted_at.is_(None), m.trained_at < before
+    return [StoredModel(*row) for row in session.execute(select(models).where(*never))]
+
+
+def forget(session: Session, version: str) -> None:
+    """Record that the files of a model are deleted."""
+    session.execute(update(models).where(models.c.version == version).values(status="forgotten"))
 
 
 def trained_up_to(session: Session) -> int:

@@ -5,9 +5,23 @@ events refer to them; each is filled by the component that owns it. What automat
 in `schema_automation`.
 """
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from llm_pipeline.store.columns import Id, id_column, metadata, time_column
+
+DUE_DELIVERY = "status = 'pending'"
 
 gate_results = Table(
     "gate_results",
@@ -197,26 +211,44 @@ metrics = Table(
     Index("ix_metrics_source_name_at", "source", "name", "at"),
 )
 
+# Every event up to the offset `upto` has its delivery, if it is of those `events`.
 webhooks = Table(
     "webhooks",
     metadata,
     id_column(),
     Column("url", Text, nullable=False),
     Column("events", JSON, nullable=False),
-    Column("secret", Text, nullable=False),
+    Column("secret", Text, nullable=False),  # as it is: every message is signed with it
     time_column("created_at"),
-    time_column("disabled_at", nullable=True),
+    Column("actor", Text, nullable=False),
+    Column("upto", Id, nullable=False),
+    time_column("disabled_at", nullable=True),  # the receiver said that it is gone
 )
 
+# The outbox: what is to be sent, and what came of it. While it is being sent, `next_attempt_at` is
+# when somebody else may try, should this process end.
 webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,
-    Column("webhook_id", ForeignKey("webhooks.id"), primary_key=True),
-    Column("offset", ForeignKey("events.offset"), primary_key=True),
+    id_column(),
+    Column("webhook_id", ForeignKey("webhooks.id"), nullable=False),
+    Column("offset", Id, nullable=False),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),  # pending, delivered, given_up
     Column("attempts", Integer, nullable=False, server_default="0"),
     time_column("next_attempt_at"),
+    time_column("tried_at", nullable=True),
     time_column("delivered_at", nullable=True),
+    Column("answer", Integer),
     Column("error", Text, nullable=False, server_default=""),
+    UniqueConstraint("webhook_id", "offset"),
+    Index(
+        "ix_webhook_deliveries_due",
+        "next_attempt_at",
+        "id",
+        sqlite_where=text(DUE_DELIVERY),
+        postgresql_where=text(DUE_DELIVERY),
+    ),
 )
 
 label_errors = Table(

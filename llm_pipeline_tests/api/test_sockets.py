@@ -6,12 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from llm_pipeline.api.auth import COOKIE
 from llm_pipeline.api.stream import STREAMS
-from llm_pipeline.store import credentials
+from llm_pipeline.store import credentials, schema
 from llm_pipeline.store.engine import Engine, transaction
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import Running, headers, wait_for
@@ -144,3 +145,17 @@ def test_state_and_the_events_after_it_are_the_state_now(
     assert (
         before["center"]["mappings"]["pending"] + received == after["center"]["mappings"]["pending"]
     )
+
+
+def test_a_socket_at_a_place_that_is_deleted_is_answered_410(
+    server: Running, client: httpx.Client, engine: Engine
+) -> None:
+    submit(client, "BLUE BOTTLE", "AMAZON")
+    with transaction(engine) as session:
+        session.execute(delete(schema.events).where(schema.events.c.offset <= 3))
+    with pytest.raises(InvalidStatus) as refused:
+        opened(server, f"{STREAM}?after=1")
+    assert refused.value.response.status_code == 410
+    assert b"Take GET /api/llm/state" in refused.value.response.body
+    with opened(server, f"{STREAM}?after=3") as socket:
+        assert [event["offset"] for event in events(socket, 2)] == [4, 5]

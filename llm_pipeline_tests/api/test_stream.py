@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
+from llm_pipeline.api.stream import STREAMS
 from llm_pipeline.config import Settings
-from llm_pipeline.store import credentials
+from llm_pipeline.store import credentials, schema
 from llm_pipeline.store.engine import Engine, transaction
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import Running, running
@@ -132,3 +134,20 @@ def test_an_open_stream_ends_when_the_server_stops(settings: Settings, engine: E
     assert ended.wait(5)
     assert time.monotonic() - stopping < 2
     client.close()
+
+
+def test_a_place_that_is_deleted_is_gone_and_says_where_to_go_on(
+    client: httpx.Client, engine: Engine
+) -> None:
+    submit(client, "BLUE BOTTLE", "AMAZON")
+    with transaction(engine) as session:
+        session.execute(delete(schema.events).where(schema.events.c.offset <= 3))
+    for path in STREAMS:
+        for how in ({"params": {"after": 2}}, {"headers": {"Last-Event-ID": "0"}}):
+            answer = client.get(path, **how)  # type: ignore[arg-type]
+            assert answer.status_code == 410
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "to 3 are deleted. Take GET /api/llm/state" in answer.json()["detail"]
+    assert [event["id"] for event in read(client, 2, params={"after": 3})] == ["4", "5"]
+    listed = client.get("/api/llm-data/events").json()
+    assert listed["total"] == len(listed["items"])

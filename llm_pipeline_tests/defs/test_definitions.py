@@ -49,6 +49,7 @@ SPEC_ASSETS = {
     "insights",
     "drift",
     "label_errors",
+    "forgotten",
 }
 
 
@@ -177,7 +178,7 @@ def test_reports_materialise_with_their_verdicts(
     run(definitions, instance, "learning")
     result = run(definitions, instance, "reports")
     assert metadata(result, "quality_report")["verdict"] == "every checked gate passes"
-    assert "12 are needed" in str(metadata(result, "insights")["verdict"])
+    assert "30 are needed" in str(metadata(result, "insights")["verdict"])
 
 
 def test_a_label_audit_lists_labels_for_review(

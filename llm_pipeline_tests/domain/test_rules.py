@@ -1,4 +1,4 @@
-"""The small pure rules: roles, events, promotion, forecasts."""
+"""The small pure rules: roles, events, promotion."""
 
 import json
 from dataclasses import fields, replace
@@ -8,7 +8,6 @@ import pytest
 from llm_pipeline.domain.center_events import MappingApproved
 from llm_pipeline.domain.event import Event
 from llm_pipeline.domain.events import EVENTS
-from llm_pipeline.domain.forecast import forecast_week
 from llm_pipeline.domain.learning_events import ModelPromoted
 from llm_pipeline.domain.policy import OfTarget, PairedAnswers, beats, mcnemar_loss
 from llm_pipeline.domain.records import Role, Scores
@@ -123,24 +122,3 @@ def test_probabilities_may_not_be_further_off(ece: float, promote: bool) -> None
     verdict = beats(sure, replace(_scores(0.90), ece=0.01), PairedAnswers(30, 10))
     assert verdict.promote is promote
     assert promote or "further off (ECE 0.060 v 0.010)" in verdict.reason
-
-
-def test_nothing_is_forecast_from_less_than_twelve_weeks() -> None:
-    assert forecast_week([5] * 11) is None
-
-
-def test_a_forecast_is_the_mean_of_four_weeks_with_its_own_past_errors() -> None:
-    found = forecast_week([0, 0, 0, 0, 4, 8, 12, 16, 20, 24, 28, 32])
-    assert found is not None
-    # Errors of weeks 5 to 12: 4, 7, 9 and five times 10; the lowest tenth is at 4 + 0.7 * 3.
-    assert (found.expected, found.tested_weeks) == (26.0, 8)
-    assert found.low == pytest.approx(26 + 6.1)
-    assert found.high == 36.0
-    assert found.mean_error == pytest.approx(70 / 8)
-    assert found.naive_error == 4.0
-
-
-def test_a_forecast_never_goes_below_zero() -> None:
-    found = forecast_week([100, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0])
-    assert found is not None
-    assert found.low == 0.0

@@ -1,6 +1,6 @@
-"""Submit, load, alert and forecast."""
+"""Submit, load and alert."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,10 +8,9 @@ import pytest
 from llm_pipeline.domain.records import Submission, Target
 from llm_pipeline.errors import InvalidInput, UnknownTarget
 from llm_pipeline.steps.alert import raise_alert, resolve_alert
-from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.load import load_targets, read_targets
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import alerts, catalogue, log, quality
+from llm_pipeline.store import alerts, catalogue, log
 from llm_pipeline.store.engine import Database
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import load_catalogue, standing, submission, write_csv
@@ -99,40 +98,3 @@ def test_an_alert_is_told_when_it_opens_and_when_it_is_over(
         for _ in range(2):
             resolve_alert(session, "run_failed", "train", "ann", clock())
     assert _names(database) == ["alert:raised", "alert:resolved"]
-
-
-def _submit_weeks(database: Database, counts: list[int]) -> None:
-    """Submissions late on the Sundays of whole weeks before this Monday, and one of today."""
-    with database.begin() as session:
-        for week, number in enumerate(reversed(counts)):
-            sunday = MONDAY - timedelta(weeks=week, minutes=30)
-            for _ in range(number):
-                submit(session, Submission("A", occurred_at=sunday), "ann", MONDAY)
-        submit(session, Submission("A", occurred_at=MONDAY), "ann", MONDAY)
-
-
-@pytest.mark.parametrize("counts", [[], [1] * 11])
-def test_too_short_a_history_says_so(database: Database, counts: list[int]) -> None:
-    _submit_weeks(database, counts)
-    with database.begin() as session:
-        report = forecast(session, "ann", MONDAY)
-    assert report.content["forecast"] is None
-    assert report.verdict == f"no forecast: {len(counts)} whole weeks of history, 12 are needed"
-
-
-def test_next_week_is_forecast_from_whole_weeks_with_its_empty_ones(database: Database) -> None:
-    _submit_weeks(database, [1, 1, 1, 1, 5, 1, 1, 1, 0, 2, 3, 3])
-    with database.begin() as session:
-        report = forecast(session, "ann", MONDAY)
-        assert quality.latest_report(session, "insights") == report
-    weeks = report.content["weeks"]
-    assert [week["submissions"] for week in weeks] == [1, 1, 1, 1, 5, 1, 1, 1, 0, 2, 3, 3]
-    assert (weeks[0]["week"], weeks[-1]["week"]) == ("2025-12-08", "2026-02-23")
-    found = report.content["forecast"]
-    # Means of four before weeks 5 to 12: 1, 2, 2, 2, 2, 0.75, 1, 1.5.
-    errors = [4, -1, -1, -1, -2, 1.25, 2, 1.5]
-    assert found["expected"] == 2.0
-    assert found["mean_error"] == pytest.approx(sum(map(abs, errors)) / 8)
-    assert found["naive_error"] == pytest.approx((4 + 4 + 0 + 0 + 1 + 2 + 1 + 0) / 8)
-    assert report.verdict.startswith("2 submissions in the week after 2026-02-23 (")
-    assert _names(database)[-1] == "report:written"
