@@ -11,6 +11,7 @@ import argparse
 import sqlite3
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def _stopped(
     installation: Installation, client: httpx.Client, what: str, component: str, process: str
 ) -> Row:
     row = Row(what, component)
+    until(lambda: _all_well(client), WAIT_SECONDS)
     began = time.monotonic()
     end(installation.processes[process])
     _follow(installation, client, row, began)
@@ -166,21 +168,24 @@ def _told(
     deadline = time.monotonic() + 30
     wanted = {"alert", "stream"} | ({"stop"} if stops else set())
     while not wanted <= row.seen.keys() and time.monotonic() < deadline:
-        since = time.monotonic() - began
-        mine = [
-            one for one in client.get(ALERTS).json()["items"] if one["subject"] == row.component
-        ]
-        if mine:
-            row.seen.setdefault("alert", since)
-        if any(
-            one["subject"] == row.component for one in client.get("/api/automation/stops").json()
-        ):
-            row.seen.setdefault("stop", since)
+        alerts = client.get(ALERTS).json()["items"]
+        stops = client.get("/api/automation/stops").json()
+        for name, at, found in (("alert", "raised_at", alerts), ("stop", "stopped_at", stops)):
+            for one in found:
+                since = _since(began, one[at])
+                if one["subject"] == row.component and since >= 0:
+                    row.seen.setdefault(name, since)
         marks = ('"component:changed"', f'"{row.component}"', f'"{row.status}"')
         for at, line in list(installation.heard):
             if at >= began and all(mark in line for mark in marks):
                 row.seen.setdefault("stream", at - began)
         time.sleep(0.2)
+
+
+def _since(began: float, at: str) -> float:
+    """Return the seconds from a monotonic time to one of the calendar."""
+    ago = time.time() - datetime.fromisoformat(at).timestamp()
+    return time.monotonic() - ago - began
 
 
 def _recovered(client: httpx.Client, row: Row, over: float) -> None:

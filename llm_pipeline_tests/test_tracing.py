@@ -12,6 +12,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+import llm_pipeline
+
 # A provider is set once in a process, so it is another one that is traced.
 TRACED = """
 import sys
@@ -76,10 +78,9 @@ def collector() -> Iterator[Collector]:
 
 
 def ran(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    script = tmp_path / "traced.py"
-    script.write_text(TRACED)
     return subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "home")],
+        [sys.executable, "-c", TRACED, str(tmp_path / "home")],
+        cwd=Path(llm_pipeline.__file__).parents[1],
         env={**os.environ, "PYTHONWARNINGS": "ignore", **environment},
         capture_output=True,
         text=True,

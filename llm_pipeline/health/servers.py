@@ -19,8 +19,10 @@ MLFLOW = "MLflow"
 # What `llm-pipeline up` starts beside the API, and what is only known through it.
 COMPANIONS = (WEBSERVER, DAEMON, SENSORS, RUNS, MLFLOW, API)
 SECONDS = 1.5
-# The daemon tells that it is alive every 30 s, and each sensor should look every few seconds.
+# Parts of the daemon tell that they are alive every 30 s, the scheduler when its minute is over:
+# measured up to 84 s. Each sensor should look every few seconds.
 HEARTBEAT_LATE, HEARTBEAT_LOST = timedelta(seconds=60), timedelta(seconds=75)
+SCHEDULER_LATE = timedelta(seconds=150)
 TICK_LATE = timedelta(seconds=60)
 # A run starts within seconds; a queued one may wait for its turn, but not while nothing runs.
 SLOW_START, SLOW_QUEUE = timedelta(minutes=5), timedelta(minutes=10)
@@ -75,16 +77,23 @@ def dagster_seen(address: str) -> Sequence[Seen]:
 
 
 def daemon(told: Status, at: datetime) -> Seen:
-    """Judge the daemon by the oldest heartbeat of what is needed of it."""
+    """Judge the daemon: gone when no part of it tells that it is alive, degraded when one does
+    not."""
     missing = [name for name in NEEDED_DAEMONS if name not in told.heartbeats]
     if missing:
         return Seen(DAEMON, Health.DOWN, "", f"no heartbeat yet of {', '.join(missing)}")
-    late, name = max((at - told.heartbeats[name], name) for name in NEEDED_DAEMONS)
-    heard = f"last heartbeat {late.total_seconds():.0f} s ago ({name.lower()})"
-    if late <= HEARTBEAT_LATE:
+    ages = {name: at - told.heartbeats[name] for name in NEEDED_DAEMONS}
+    newest = min(ages.values())
+    heard = f"last heartbeat {_seconds(newest)} ago"
+    late = [f"{name.lower()} {_seconds(age)}" for name, age in ages.items() if age > _late(name)]
+    if not late:
         return Seen(DAEMON, Health.OK, heard)
-    status = Health.DOWN if late > HEARTBEAT_LOST else Health.DEGRADED
-    return Seen(DAEMON, status, heard, f"{heard}: nothing starts by itself without it")
+    status = Health.DOWN if newest > HEARTBEAT_LOST else Health.DEGRADED
+    return Seen(DAEMON, status, heard, f"without a heartbeat: {', '.join(late)}; restart it")
+
+
+def _late(name: str) -> timedelta:
+    return SCHEDULER_LATE if name == "SCHEDULER" else HEARTBEAT_LATE
 
 
 def sensors(found: Sequence[Sensor], at: datetime) -> Seen:

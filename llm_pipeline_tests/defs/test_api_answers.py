@@ -15,8 +15,9 @@ from llm_pipeline_tests.api.live_server import prepare, running
 
 def ticked(instance: DagsterInstance, pipeline: Pipeline, cursor: str | None) -> str:
     context = build_sensor_context(instance, cursor=cursor, resources={"pipeline": pipeline})
-    sensors.api_answers(context)
-    return context.cursor or ""
+    with context:
+        sensors.api_answers(context)
+        return context.cursor or ""
 
 
 def test_an_api_that_does_not_answer_twice_is_down_until_it_answers(

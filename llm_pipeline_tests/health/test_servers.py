@@ -38,13 +38,22 @@ def test_nobody_there_and_nothing_said_are_both_down_soon() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "status"), [(30, Health.OK), (70, Health.DEGRADED), (80, Health.DOWN)]
+    ("sensor", "scheduler", "queue", "status"),
+    [
+        (30, 84, 30, Health.OK),  # the scheduler tells once its minute is over
+        (61, 84, 5, Health.DEGRADED),
+        (5, 151, 5, Health.DEGRADED),
+        (70, 70, 70, Health.DEGRADED),
+        (80, 100, 76, Health.DOWN),
+    ],
 )
-def test_a_daemon_is_as_well_as_its_oldest_heartbeat(seconds: int, status: Health) -> None:
-    beats = dict.fromkeys(NEEDED_DAEMONS, AT) | {"SENSOR": ago(seconds)}
-    found = servers.daemon(told(heartbeats=beats), AT)
+def test_a_daemon_is_gone_when_no_part_of_it_is_heard(
+    sensor: int, scheduler: int, queue: int, status: Health
+) -> None:
+    ages = {"SENSOR": sensor, "SCHEDULER": scheduler, "QUEUED_RUN_COORDINATOR": queue}
+    found = servers.daemon(told(heartbeats={name: ago(age) for name, age in ages.items()}), AT)
     assert found.status is status
-    assert f"{seconds} s ago (sensor)" in found.detail
+    assert found.detail == f"last heartbeat {min(ages.values())} s ago"
 
 
 def test_a_daemon_that_never_lived_is_down() -> None:
