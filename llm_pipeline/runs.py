@@ -145,4 +145,4 @@ def forget_run(client: "MlflowClient", run_id: str, model_id: str | None) -> Non
 def _delete_files(place: str) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    get_artifact_repository(place).delete_artifacts()
+    get_artifact_repository(place).delete_artifacts()  # type: ignore[no-untyped-call]
