@@ -10,10 +10,6 @@ to its answer, and how often each reason was answered by a run, as the API and D
 """
 
 import argparse
-import os
-import signal
-import socket
-import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -24,13 +20,12 @@ from statistics import median
 from typing import Any
 
 import httpx
+from installation import Installation, end
 
 from llm_pipeline import loop, processes
 from llm_pipeline.config import Settings
-from llm_pipeline.domain.records import Role
-from llm_pipeline.store import catalogue, credentials
-from llm_pipeline.up import prepare_dagster
-from llm_pipeline.wiring import Parts, now
+from llm_pipeline.store import catalogue
+from llm_pipeline.wiring import Parts
 
 DAYS = 7
 ENOUGH = 10
@@ -39,7 +34,7 @@ AWAY_SECONDS = 10
 LONGEST = 240.0
 LIVE_TRIALS = 30
 WANTED = "/api/learning/wanted"
-TOKEN = "triggers"  # noqa: S105 (of a store that is thrown away)
+ENOUGH_OF = ("LLM_PIPELINE_LEARN_AFTER", "LLM_PIPELINE_LEARN_AFTER_FEEDBACK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,66 +48,22 @@ class Reason:
     killed: bool
 
 
-class Installation:
-    """The processes of an installation, each of which can be killed and started again."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._environment = processes.environment(settings) | {
-            f"LLM_PIPELINE_{name.upper()}": str(getattr(settings, name))
-            for name in ("api_port", "dagster_port", "dagster_code_port", "mlflow_port")
-        }
-        self._environment |= {
-            "LLM_PIPELINE_LEARN_AFTER": str(ENOUGH),
-            "LLM_PIPELINE_LEARN_AFTER_FEEDBACK": str(ENOUGH),
-        }
-        self._commands = processes.commands(settings)
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, name: str) -> None:
-        command = ["/bin/sh", "-c", self._commands[name]]
-        self._running[name] = subprocess.Popen(
-            command, env=self._environment, start_new_session=True
-        )
-
-    def start_all(self) -> None:
-        for name in self._commands:
-            self.start(name)
-
-    def kill(self, name: str) -> None:
-        os.killpg(self._running[name].pid, signal.SIGKILL)
-        self._running[name].wait()
-
-    def end(self) -> None:
-        for process in self._running.values():
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in self._running.values():
-            process.wait()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--out", type=Path, required=True, help="file to write the table to")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="triggers-") as home:
-        ports = {name: _free_port() for name in ("api", "dagster", "dagster_code", "mlflow")}
-        settings = Settings(home=Path(home), **{f"{n}_port": p for n, p in ports.items()})
-        targets = _prepared(settings)
-        installation = Installation(settings)
-        installation.start_all()
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        try:
-            with httpx.Client(base_url=settings.api_url, headers=headers, timeout=60) as client:
-                _until(lambda: processes.answers(f"{settings.api_url}/readyz"))
-                _until(lambda: processes.answers(f"{settings.dagster_url}/server_info"))
-                _until(lambda: not _open(client))
-                told = _week(client, installation, targets, given.days)
-                live = [_live(client, number, targets) for number in range(LIVE_TRIALS)]
-                wanted = client.get(WANTED, params={"limit": 200}).raise_for_status().json()
-            runs = _runs(settings.dagster_url)
-        finally:
-            installation.end()
+        installation = Installation(Path(home))
+        targets = _prepared(Settings(home=Path(home)))
+        enough = {name: str(ENOUGH) for name in ENOUGH_OF}
+        with installation.up(**enough) as client:
+            address = f"http://127.0.0.1:{installation.environment['LLM_PIPELINE_DAGSTER_PORT']}"
+            _until(lambda: processes.answers(f"{address}/server_info"))
+            _until(lambda: not _open(client))
+            told = _week(client, installation, targets, given.days, enough)
+            live = [_live(client, number, targets) for number in range(LIVE_TRIALS)]
+            wanted, runs = _wanted(client), _runs(address)
     table = _table(told, wanted, runs, live)
     given.out.write_text(table)
     print(table)
@@ -123,17 +74,18 @@ def _prepared(settings: Settings) -> list[str]:
     parts = Parts(settings)
     parts.migrate()
     loop.load_sample(parts, lambda told: print(told, flush=True))
-    with parts.begin() as session:
-        identity = credentials.Identity("triggers", Role.ADMIN)
-        credentials.add(session, "token", TOKEN, identity, now())
+    with parts.read() as session:
         targets = [one.key for one in catalogue.page(session, "", "", 20)]
-    prepare_dagster(settings)
     parts.engine.dispose()
     return targets
 
 
 def _week(
-    client: httpx.Client, installation: Installation, targets: list[str], days: int
+    client: httpx.Client,
+    installation: Installation,
+    targets: list[str],
+    days: int,
+    enough: dict[str, str],
 ) -> list[Reason]:
     told = []
     for day in range(days):
@@ -143,9 +95,10 @@ def _week(
             began = time.monotonic()
             killed = KILLED.get(day) == kind
             if killed:
-                installation.kill("daemon")
+                end(installation.processes["daemon"])
                 time.sleep(AWAY_SECONDS)
-                installation.start("daemon")
+                again = installation.start("daemon", installation.environment | enough)
+                installation.processes["daemon"] = again
             started = _until(lambda kind=kind, old=before: _since(client, kind, old, "started_at"))
             ended = _until(lambda kind=kind, old=before: _since(client, kind, old, "ended_at"))
             told.append(Reason(day, kind, started - began, ended - began, killed))
@@ -251,12 +204,6 @@ def _until(found: Callable[[], Any]) -> Any:
             raise TimeoutError(f"not within {LONGEST:.0f} s")
         time.sleep(0.1)
     return result
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ COUNTED = {
         "FROM mappings GROUP BY 1, 2 ORDER BY 1, 2",
     ),
     "review groups": (
-        "SELECT count(*), sum(mappings), sum(rows) FROM review_groups",
+        "SELECT count(*), coalesce(sum(mappings), 0), sum(rows) FROM review_groups",
         "SELECT count(DISTINCT key), count(*), sum(rows) FROM mappings WHERE status = 'pending'",
     ),
     "rows of mappings": (
