@@ -142,7 +142,7 @@ def _run(rules: Sequence[Rule], batch: "Batch", wanted: Any) -> list[tuple[Rule,
     ]
     suite = gx.ExpectationSuite(name="rules", expectations=made)
     outcome = batch.validate(suite, result_format=wanted)
-    results = [one.to_json_dict() for one in outcome.results]
+    results: list[dict[str, Any]] = [one.to_json_dict() for one in outcome.results]
     results.sort(key=lambda one: one["expectation_config"]["meta"]["rule"])
     return list(zip(rules, results, strict=True))
 
