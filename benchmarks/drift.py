@@ -4,7 +4,8 @@
 
 FILE is a CSV (`.gz` too) in the order of its months. Each month arrives in a store as trusted
 labels, at its own time, and is compared with the three before it by what the quality report uses.
-Then the last month comes once more with a fifth of its rows shifted in one way. Prints the table.
+Then the last month comes once more with a fifth and with half of its rows shifted in one way. The
+first run fills the store, ten minutes for the 377,173 rows of Toronto; later ones use it.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from llm_pipeline.wiring import Parts
 ACTOR = "benchmark"
 BEFORE = 3
 SAMPLE = 5_000
-SHIFTED = 0.2
+SHIFTED = (5, 2)  # every fifth row, every second
 
 
 def main() -> None:
@@ -41,14 +42,16 @@ def main() -> None:
     rows = pd.read_csv(given.file, dtype=str, keep_default_na=False)
     rows = rows[[given.text, given.target, given.time]]
     rows.columns = pd.Index(["text", "target", "month"])
+    filled = (given.home / "store.db").exists()
     parts = Parts(Settings(home=given.home))
     parts.migrate()
-    keys = sorted(set(rows["target"]))
-    with parts.begin() as session:
-        load_targets(session, [Target(key, key) for key in keys], ACTOR, datetime.now(UTC))
     months = [(_begin(month), part) for month, part in rows.groupby("month", sort=True)]
-    for begin, part in months:
-        arrive(parts.database, begin, list(zip(part["text"], part["target"], strict=True)))
+    if not filled:
+        keys = sorted(set(rows["target"]))
+        with parts.begin() as session:
+            load_targets(session, [Target(key, key) for key in keys], ACTOR, datetime.now(UTC))
+        for begin, part in months:
+            arrive(parts.database, begin, list(zip(part["text"], part["target"], strict=True)))
     begins = [begin for begin, _ in months]
     begins.append(begins[-1] + timedelta(days=31))
     compared(parts.database, begins)
@@ -67,24 +70,26 @@ def compared(database: Database, begins: Sequence[datetime]) -> None:
         alarms += bool(drift.large)
         print(f"| {begins[number]:%Y-%m} | {len(month):,} | {_shown(drift)} |")
     print(f"\n{alarms} false alarms in {told} of {len(seen)} months that could be compared\n")
-    shifts(seen)
+    for step in SHIFTED:
+        shifts(seen, step)
 
 
-def shifts(seen: Sequence[Sequence[Seen]]) -> None:
-    """The newest month with a fifth of its rows changed in one way at a time."""
+def shifts(seen: Sequence[Sequence[Seen]], step: int) -> None:
+    """The newest month with one in `step` of its rows changed in one way at a time."""
     before = [one for part in seen[-1 - BEFORE : -1] for one in part]
     month = seen[-1]
-    step = round(1 / SHIFTED)
     ways = {
         "as it came": month,
         "longer by 60 letters": [_every(n, step, o, normalized=o.normalized + " " + "x" * 60)
                                  for n, o in enumerate(month)],
-        "a new word": [_every(n, step, o, normalized=f"{o.normalized} marketplace")
-                       for n, o in enumerate(month)],
+        "other words": [_every(n, step, o, normalized=o.normalized[::-1])
+                        for n, o in enumerate(month)],
+        "one new word": [_every(n, step, o, normalized=f"{o.normalized[:-9]} delivery")
+                         for n, o in enumerate(month)],
         "another target": [_every(n, step, o, target="new target") for n, o in enumerate(month)],
         "new texts": [_every(n, step, o, is_new=True) for n, o in enumerate(month)],
     }  # fmt: skip
-    print(f"| every {step}th row of {len(month):,} | text length | words | targets | new | alarm |")
+    print(f"\n| one in {step} of {len(month):,} | text length | words | targets | new | alarm |")
     print("|---|---|---|---|---|---|")
     for name, rows in ways.items():
         print(f"| {name} | {_shown(compare_data(before, rows))} |")

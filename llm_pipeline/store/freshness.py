@@ -56,7 +56,7 @@ def look(session: Session, now: datetime) -> list[Freshness]:
 def _checked(session: Session, suite: str) -> datetime | None:
     """When a suite looked last; the rows of a file are looked at as they come."""
     of_suite = gate_results.c.suite == suite
-    last: datetime | None = session.scalar(
+    newest: datetime | None = session.scalar(
         select(func.max(gate_results.c.checked_at)).where(of_suite)
     )
-    return last
+    return newest
