@@ -129,7 +129,9 @@ def test_an_unknown_encoding_is_told(tmp_path: Path) -> None:
         files.columns(_file(tmp_path, "text\n"), "utf-99")
 
 
-@pytest.mark.parametrize("content", [b"\x1f\x8b no gzip", gzip.compress(b"text\n" * 9, mtime=0)[:12]])
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8b no gzip", gzip.compress(b"text\n" * 9, mtime=0)[:12]]
+)
 def test_a_damaged_archive_is_told(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InvalidInput, match=r"cannot be (read|opened)"):
         files.columns(_file(tmp_path, content, "rows.csv.gz"))
