@@ -35,8 +35,10 @@ def test_a_look_that_hangs_is_down_and_the_others_are_told() -> None:
     assert third[0].detail == "at last"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_look_that_fails_is_down_and_is_made_again() -> None:
+def test_a_look_that_fails_is_down_and_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
+
     def fail() -> list[Seen]:
         raise ZeroDivisionError
 
@@ -46,3 +48,6 @@ def test_a_look_that_fails_is_down_and_is_made_again() -> None:
             Seen("Model", Health.DOWN, "", "the look at it failed; the log says why"),
             WELL,
         ]
+    while len(told) < 2:
+        time.sleep(0.01)
+    assert told == [ZeroDivisionError] * 2
