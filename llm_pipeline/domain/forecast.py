@@ -133,7 +133,8 @@ def _score(
         abs(values[at + step] - values[at + step - SEASON]) for at in told if at + step >= SEASON
     ]
     last = [abs(values[at + step] - values[at - 1]) for at in told]
-    errors, inside = [], []
+    errors: list[float] = []
+    inside: list[bool] = []
     for at, one in told.items():
         # Known by then are the errors of weeks that had come.
         ends = interval(errors[: max(0, len(errors) - step)][-TESTED:])

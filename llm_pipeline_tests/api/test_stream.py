@@ -144,7 +144,7 @@ def test_a_place_that_is_deleted_is_gone_and_says_where_to_go_on(
         session.execute(delete(schema.events).where(schema.events.c.offset <= 3))
     for path in STREAMS:
         for how in ({"params": {"after": 2}}, {"headers": {"Last-Event-ID": "0"}}):
-            answer = client.get(path, **how)  # type: ignore[arg-type]
+            answer = client.get(path, **how)
             assert answer.status_code == 410
             assert answer.headers["content-type"] == "application/problem+json"
             assert "to 3 are deleted. Take GET /api/llm/state" in answer.json()["detail"]
