@@ -20,7 +20,7 @@ from llm_pipeline.errors import ModelUnavailable
 from llm_pipeline.runs import (
     TrainingRecord,
     VariantRecord,
-    forget_run,
+    forget_version,
     log_dataset,
     log_files,
     log_model,
@@ -142,12 +142,9 @@ class Registry:
         self._decide(version, "refused", reason)
 
     def forget(self, version: str, run_id: str) -> None:
-        """Delete a version with its files, and its run with those under it; metrics and parameters
-        can be restored until MLflow's own `gc` takes them."""
+        """Delete a version and its run, with their files, as far as they are still there."""
         with self._told(f"delete version {version!r} of {self.model_name!r}"):
-            entry = self._client.get_model_version(self.model_name, version)
-            self._client.delete_model_version(self.model_name, version)
-            forget_run(self._client, run_id, entry.model_id)
+            forget_version(self._client, self.model_name, version, run_id)
 
     def run_of(self, version: str) -> str:
         with self._told(f"find version {version!r} of {self.model_name!r}"):
@@ -235,9 +232,8 @@ class Registry:
             log_dataset(self._client, run_id, record)
 
     def _registered(self) -> "StoredModel | None":
-        return next(
-            iter(self._client.search_registered_models(f"name = '{self.model_name}'")), None
-        )
+        found = self._client.search_registered_models(f"name = '{self.model_name}'")
+        return found[0] if found else None
 
     def _register(self, run_id: str, logged: "LoggedModel", tags: Mapping[str, str]) -> str:
         if self._registered() is None:

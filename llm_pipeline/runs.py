@@ -4,7 +4,8 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -126,20 +127,39 @@ def log_model(
     return made
 
 
-def forget_run(client: "MlflowClient", run_id: str, model_id: str | None) -> None:
-    """Delete a run, the runs nested in it and its model, with their files."""
+def forget_version(client: "MlflowClient", name: str, version: str, run_id: str) -> None:
+    """Delete a version, its run, the runs nested in it and its models, with their files.
+
+    What is gone already is left, so that a deletion that broke off goes on. Parameters and metrics
+    can be restored until MLflow's own `gc` takes them.
+    """
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
     run = client.get_run(run_id)
     nested = client.search_runs(
         [run.info.experiment_id], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
     )
-    if model_id:
-        _delete_files(client.get_logged_model(model_id).artifact_location)
-        client.delete_logged_model(model_id)
+    for made in run.outputs.model_outputs if run.outputs else ():
+        with _if_there():
+            _delete_files(client.get_logged_model(made.model_id).artifact_location)
+            client.delete_logged_model(made.model_id)
     for one in [*nested, run]:
         _delete_files(one.info.artifact_uri)
-        client.delete_run(one.info.run_id)
+        if one.info.lifecycle_stage == "active":
+            client.delete_run(one.info.run_id)
+    with _if_there():
+        client.delete_model_version(name, version)
+
+
+@contextmanager
+def _if_there() -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 def _delete_files(place: str) -> None:

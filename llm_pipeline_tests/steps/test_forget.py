@@ -50,6 +50,7 @@ def trained(database: Database, clock: Clock, version: str, as_of: int) -> None:
     new = models.StoredModel(version, "run", as_of, "challenger", {}, "", clock(), None)
     with database.begin() as session:
         models.add_challenger(session, new)
+        models.promote(session, version, "", clock())
 
 
 def offsets(database: Database) -> list[int]:
@@ -148,10 +149,12 @@ def test_the_newest_results_stay_and_old_ones_go(
     done = clear()
     assert (done.gate_results, done.reports, done.metrics) == (2, 1, 2)
     write()
+    again = clear()
+    assert (again.gate_results, again.reports, again.metrics) == (2, 1, 0)
     assert clear() == Forgotten(0, 1, *[0] * 9)
     with database.read() as session:
-        assert session.scalar(select(func.count()).select_from(gate_results)) == 4
-        assert session.scalar(select(func.count()).select_from(reports)) == 2
+        assert session.scalar(select(func.count()).select_from(gate_results)) == 2
+        assert session.scalar(select(func.count()).select_from(reports)) == 1
 
 
 def test_what_ended_goes_and_what_is_valid_stays(
@@ -214,3 +217,5 @@ def test_a_model_that_lost_goes_with_its_files_and_one_that_answered_stays(
         with pytest.raises(Conflict, match="its files are deleted"):
             promote(session, parts.registry, "2", "again", "ann", clock())
     assert forget(parts.database, parts.registry, DAYS, "tests", clock).models == 0
+    # A deletion that broke off goes on where it was.
+    parts.registry.forget("2", made[1].run_id)
