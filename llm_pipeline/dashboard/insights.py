@@ -68,7 +68,7 @@ def kept(said: Sequence[dict[str, Any]], series: str) -> Kept | None:
     """Compare what was said of a series, a week before, with what came; None before there is any.
 
     >>> kept([{"series": "queue", "expected": 4, "low": 2, "high": 5, "came": 6}], "queue")
-    Kept(weeks=1, inside=0, mean_error=2)
+    Kept(weeks=1, inside=0.0, mean_error=2.0)
     """
     over = [one for one in said if one["series"] == series and one["came"] is not None]
     if not over:

@@ -275,7 +275,8 @@ def test_a_cancelled_training_can_be_asked_for_again(
     context = build_run_status_sensor_context(
         "run_canceled", event, instance, run, resources={"pipeline": pipeline}
     )
-    run_canceled(context)
+    with context:
+        run_canceled(context)
     with filled.begin() as session:
         assert wishes.history(session)[0].outcome == "cancelled"
         ask(session, "once more", "ann", clock())
@@ -288,7 +289,8 @@ def test_every_night_wants_one_training(
         context = build_schedule_context(
             instance, scheduled_execution_time=clock(), resources={"pipeline": pipeline}
         )
-        assert isinstance(nightly_learning(context), SkipReason)
+        with context:
+            assert isinstance(nightly_learning(context), SkipReason)
     with filled.read() as session:
         (wish,) = wishes.waiting(session)
     assert (wish.kind, wish.reason) == (Trigger.SCHEDULE, "night of 2026-03-02")
