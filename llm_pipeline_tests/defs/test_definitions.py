@@ -254,3 +254,28 @@ def test_a_run_answers_what_was_wanted_and_says_what_came_of_it(
     assert wish.run_id == result.run_id
     assert (wish.outcome, wish.kind) == ("promoted", Trigger.PERSON)
     assert "a new month" in str(metadata(result, "training_set")["wanted"])
+
+
+def test_retention_tells_what_it_deleted(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts
+) -> None:
+    result = run(definitions, instance, "retention")
+    assert result.success
+    assert metadata(result, "forgotten") == {
+        "first_offset": 1,
+        **dict.fromkeys(
+            (
+                "events",
+                "gate_results",
+                "reports",
+                "metrics",
+                "deliveries",
+                "idempotency_keys",
+                "credentials",
+                "leases",
+                "shadow_answers",
+                "models",
+            ),
+            0,
+        ),
+    }
