@@ -294,3 +294,28 @@ def test_every_night_wants_one_training(
     with filled.read() as session:
         (wish,) = wishes.waiting(session)
     assert (wish.kind, wish.reason) == (Trigger.SCHEDULE, "night of 2026-03-02")
+
+
+def test_retention_tells_what_it_deleted(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts
+) -> None:
+    result = run(definitions, instance, "retention")
+    assert result.success
+    assert metadata(result, "forgotten") == {
+        "first_offset": 1,
+        **dict.fromkeys(
+            (
+                "events",
+                "gate_results",
+                "reports",
+                "metrics",
+                "deliveries",
+                "idempotency_keys",
+                "credentials",
+                "leases",
+                "shadow_answers",
+                "models",
+            ),
+            0,
+        ),
+    }
