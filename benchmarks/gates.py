@@ -12,6 +12,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 
 from center.stores import Stores, opened, stores
 from measuring import peak_megabytes, timed
@@ -64,10 +65,12 @@ def gates(found: Stores, name: str) -> None:
     with opened(found.settings(name)) as database:
         _, importing = timed(lambda: __import__("great_expectations"))
         print("| round | gate | rows | s | where | failures |\n|---|---|---|---|---|---|")
-        ours, hand = [], []
+        ours, hand, cpu = [], [], []
         for number in range(1, ROUNDS + 1):
             forget(database)
+            started = process_time()
             hand.append(timed(lambda: by_hand.run(database.engine))[1])
+            between = process_time()
             total = 0.0
             for suite in SUITES:
                 result, seconds = timed(lambda s=suite: check(database, s, ACTOR, now))
@@ -78,6 +81,7 @@ def gates(found: Stores, name: str) -> None:
                 )
                 total += seconds
             ours.append(total)
+            cpu.append((process_time() - between) / (between - started))
         peak = peak_megabytes()
     ratios = [one / other for one, other in zip(ours, hand, strict=True)]
     print(
@@ -86,6 +90,9 @@ def gates(found: Stores, name: str) -> None:
     )
     for one, other, ratio in zip(ours, hand, ratios, strict=True):
         print(f"| {one:.1f} | {other:.1f} | {ratio:.2f} | {peak:.0f} | {importing:.1f} |")
+    if found.kind == "sqlite":
+        # Its work is done in this process, whatever else the machine does.
+        print(f"\nof CPU time {', '.join(f'{ratio:.2f}' for ratio in cpu)} times by hand")
     print(
         f"\nmedian ratio {sorted(ratios)[ROUNDS // 2]:.2f} (at most 2), {peak:.0f} MB (under 500)"
     )

@@ -1,18 +1,20 @@
 """A store of many rows, written by its own database: no upload could do so in three minutes."""
 
-# ruff: noqa: S608 (nothing but constants is put into statements)
+from datetime import timedelta
 
-from sqlalchemy import Engine, Index, text
+from sqlalchemy import Engine, Index, bindparam, text
 
 from llm_pipeline.domain.records import Target
 from llm_pipeline.steps.load import load_targets
 from llm_pipeline.store import schema, schema_operations
+from llm_pipeline.store.columns import UTCDateTime
 from llm_pipeline.store.engine import Database
 from llm_pipeline.wiring import now
 
 TARGETS = 500
 TEXTS_OF_A_KEY = 3
 PENDING = 5  # every fifth mapping waits
+WEEKS = 10
 
 # Five letters spell the number of a key, so that forms and keys follow from the texts.
 _LETTERS = " || ".join(f"{{char}}(97 + (i / 3 / {26**place}) % 26)" for place in range(5))
@@ -40,7 +42,7 @@ def write(database: Database, rows: int) -> None:
         targets = [Target(f"T{n}", f"Target {n}") for n in range(TARGETS)]
         load_targets(session, targets, "made", now())
     kind = database.engine.dialect.name
-    at = f"'{now():%Y-%m-%d %H:%M:%S.%f}'" + ("" if kind == "sqlite" else "::timestamptz")
+    at = _times(kind)
     letters = _LETTERS.format(char="char" if kind == "sqlite" else "chr")
     waits = f"i % {PENDING} = 0"
     words = {
@@ -58,13 +60,13 @@ def write(database: Database, rows: int) -> None:
     upload = text(
         "INSERT INTO uploads (id, filename, path, sha256, bytes, lands_as, columns, encoding, "
         "status, actor, created_at, updated_at) VALUES (1, 'made', '', '0', 0, 'pending', '{}', "
-        f"'utf-8', 'finished', 'made', {at}, {at})"
+        "'utf-8', 'finished', 'made', :at, :at)"
     )
     with database.begin() as session:
         indexes = [*schema.mappings.indexes, *schema.submissions.indexes]
         for index in indexes:
             index.drop(session.connection())
-        session.execute(upload)
+        session.execute(upload.bindparams(bindparam("at", now(), UTCDateTime)))
         for statement in (_MAPPINGS, _SUBMISSIONS):
             session.execute(text(statement.format(**words)), {"rows": rows})
         _build(indexes, database, session.connection())
@@ -73,6 +75,16 @@ def write(database: Database, rows: int) -> None:
         )
         session.execute(built)
     _tell_planner(database.engine)
+
+
+def _times(kind: str) -> str:
+    """The rows came in ten weeks, as many in each; the last of them now."""
+    cast = "" if kind == "sqlite" else "::timestamptz"
+    weeks = [now() - timedelta(days=7 * back, hours=1) for back in range(WEEKS - 1, -1, -1)]
+    when = " ".join(
+        f"WHEN {n} THEN '{at:%Y-%m-%d %H:%M:%S.%f}'{cast}" for n, at in enumerate(weeks)
+    )
+    return f"CASE (i - 1) * {WEEKS} / :rows {when} END"
 
 
 def _build(indexes: list[Index], database: Database, connection: object) -> None:

@@ -6,7 +6,7 @@ become a few aggregates in one SELECT, asked for yes or no first and for rows on
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,11 +30,15 @@ KEY = "row_key"
 
 @dataclass(frozen=True, slots=True)
 class InDatabase:
-    """Rows that stay in the database: where it is, and the query for them with their `row_key`."""
+    """Rows that stay in the database: where it is, and the query for them with their `row_key`.
+
+    `prepare` is told of the engine and the query before anything is asked.
+    """
 
     url: str
     query: str
     rows: int
+    prepare: Callable[[Any, str], None]
 
 
 Rows = pd.DataFrame | InDatabase
@@ -164,6 +168,7 @@ def _batch(rows: Rows) -> Iterator["Batch"]:
     store = getattr(context.data_sources, f"add_{kind}")("store", connection_string=rows.url)
     asset = store.add_query_asset("rows", query=rows.query)
     batch = asset.add_batch_definition_whole_table("all").get_batch()
+    rows.prepare(batch.data.execution_engine.engine, rows.query)
     try:
         yield batch
     finally:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from llm_pipeline.domain.gate import Figures
 from llm_pipeline.domain.records import GateResult
 from llm_pipeline.gates.running import InDatabase, Rows, validate
 from llm_pipeline.store import gate_figures, gate_rows, quality
@@ -15,8 +16,8 @@ def check(database: Database, suite: str, actor: str, clock: Callable[[], dateti
     belongs to it."""
     with sparing(database) as calm, calm.read() as session:
         asked = gate_rows.asked(session, suite)
-        rows = _rows(session, asked)
         figures = gate_figures.figures(session, asked, clock())
+        rows = _rows(session, asked, figures)
     found = validate(suite, rows, figures)
     named = [replace(row, kind=asked.kind) if row.kind == "row" else row for row in found.failing]
     result = replace(found, failing=tuple(named))
@@ -24,9 +25,13 @@ def check(database: Database, suite: str, actor: str, clock: Callable[[], dateti
         return replace(result, id=quality.record_gate(session, result, asked.as_of, actor, clock()))
 
 
-def _rows(session: Session, asked: gate_rows.Asked) -> Rows:
+def _rows(session: Session, asked: gate_rows.Asked, figures: Figures) -> Rows:
     if gate_rows.are_few(session, asked):
         return gate_rows.read(session, asked)
+    counted = figures.values.get("texts")
     return InDatabase(
-        gate_rows.address(session), gate_rows.sql(session, asked), gate_rows.count(session, asked)
+        url=gate_rows.address(session),
+        query=gate_rows.sql(session, asked),
+        rows=gate_rows.count(session, asked) if counted is None else int(counted),
+        prepare=gate_rows.ask_names_only,
     )

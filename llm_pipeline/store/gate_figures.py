@@ -116,7 +116,7 @@ def volume_ratio(session: Session, at: datetime) -> float | None:
 
 def _of_live(session: Session, _asked: Asked, _at: datetime) -> Figures:
     texts, _, largest = _balance(session, select(_m.target_id).where(text(LIVE_STATUSES)))
-    return Figures({"largest_share": largest if texts >= FEWEST else None})
+    return Figures({"texts": float(texts), "largest_share": largest if texts >= FEWEST else None})
 
 
 def _balance(session: Session, of_texts: Select[Any]) -> tuple[int, int, float | None]:

@@ -262,5 +262,6 @@ def test_a_query_for_a_database_is_plain_sql(filled: Database) -> None:
                 gate_rows.address(session),
                 gate_rows.sql(session, asked),
                 gate_rows.count(session, asked),
+                gate_rows.ask_names_only,
             )
             assert rows.rows == len(session.execute(text(rows.query)).fetchall())
