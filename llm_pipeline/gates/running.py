@@ -196,7 +196,7 @@ def _failure(rule: Rule, result: Mapping[str, Any], size: int) -> dict[str, Any]
 
 
 def _listed(rule: Rule, result: Mapping[str, Any], rows: Rows) -> list[FailingRow]:
-    """The rows that fail a rule, by their keys."""
+    """The rows that fail a rule, in the order of their keys: a database gives them in none."""
     found = result["result"].get("partial_unexpected_index_list") or ()
     if isinstance(rows, pd.DataFrame):
         pairs = [(index, rows.loc[index, rule.column]) for index in found]
@@ -204,7 +204,7 @@ def _listed(rule: Rule, result: Mapping[str, Any], rows: Rows) -> list[FailingRo
         pairs = [(one[KEY], one[rule.column]) for one in found]
     return [
         FailingRow("row", str(key), _told(rule, value), rule.severity, _shown(value))
-        for key, value in pairs[:LISTED]
+        for key, value in sorted(pairs[:LISTED], key=lambda pair: pair[0])
     ]
 
 
