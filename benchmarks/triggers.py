@@ -174,8 +174,8 @@ def _table(
     answering = {one["run_id"] for one in ended}
     calm = [one.started for one in told if not one.killed]
     lines = [
-        f"# A week of triggers: {len(told)} reasons, the daemon killed "
-        f"{sum(one.killed for one in told)} times",
+        f"# {len({one.day for one in told})} days of triggers: {len(told)} reasons, the daemon "
+        f"killed {sum(one.killed for one in told)} times",
         "",
         "| day | reason | run began after, s | ended after, s | |",
         "|---|---|---|---|---|",
