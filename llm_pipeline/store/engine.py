@@ -61,7 +61,7 @@ class _TakesHints(SQLiteCompiler):
 @contextmanager
 def sparing(database: "Database") -> Iterator["Database"]:
     """The same database for questions about all its rows: SQLite sorts them in files then, where
-    others let it sort a few in memory; five million took 600 MB."""
+    others let it sort a few in memory; five million held over 560 MB there."""
     if database.engine.dialect.name != "sqlite" or database.connection is not None:
         yield database
         return
