@@ -1,6 +1,6 @@
 """How Dagster is, by its own account over HTTP: daemon, sensors, runs, and every asset."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -108,10 +108,16 @@ def status(address: str, seconds: float) -> Status:
 def assets(address: str, seconds: float) -> list[Asset]:
     """Ask how every asset is; raises one of `orchestrator.NO_ANSWER`."""
     told = ask(address, _ASSETS, {"runs": _RUNS}, seconds)
-    newest: dict[str, Run] = {}
-    for one in told["ended"].get("results", ()):
-        newest.setdefault(one["jobName"], _run(one))
+    newest = newest_of_jobs(_run(one) for one in told["ended"].get("results", ()))
     return [_asset(one, newest) for one in told["assetNodes"]]
+
+
+def newest_of_jobs(runs: Iterable[Run]) -> dict[str, Run]:
+    """Return the newest run of each job; `runs` come newest first."""
+    newest: dict[str, Run] = {}
+    for one in runs:
+        newest.setdefault(one.job, one)
+    return newest
 
 
 def _time(seconds: float) -> datetime:

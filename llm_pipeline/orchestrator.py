@@ -19,6 +19,11 @@ _LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $p
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 
 
+def why(error: Exception) -> str:
+    """Return what kept a server from answering, in short."""
+    return str(getattr(error, "reason", None) or error)
+
+
 def learning_tags(reason: str, wanted: int) -> dict[str, str]:
     """Return the tags of a training: why it runs, and up to which wish."""
     return {REASON_TAG: reason, WANTED_TAG: str(wanted), **ALONE}

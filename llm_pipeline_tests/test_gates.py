@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from llm_pipeline.domain.gate import Figures, Listed
+from llm_pipeline.domain.gate import LISTED, Figures, Listed
 from llm_pipeline.errors import GateFailed
-from llm_pipeline.gates.running import LISTED, failing_rows, validate
+from llm_pipeline.gates.running import failing_rows, validate
 from llm_pipeline.gates.suites import FIGURES, SUITES, limits
 
 ROWS = 4

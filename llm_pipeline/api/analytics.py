@@ -6,10 +6,11 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from llm_pipeline.api.auth import Viewer
 from llm_pipeline.api.deps import Given
+from llm_pipeline.api.schemas import FromStore
 from llm_pipeline.domain.records import Action, Status
 from llm_pipeline.store import activity, analytics, log
 from llm_pipeline.store.engine import Session
@@ -22,11 +23,7 @@ Top = Annotated[int, Query(ge=1, le=100, description="how many of the targets mo
 _DECISIONS = tuple(action.value for action in Action)
 
 
-class _FromStore(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class StandingOut(_FromStore):
+class StandingOut(FromStore):
     """Mappings in a status, and the submissions that belong to them."""
 
     mappings: int

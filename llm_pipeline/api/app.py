@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -85,9 +84,6 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 # Streams end by themselves at shutdown; this is for a client that does not read what it is sent.
 GRACEFUL_SECONDS = 2
-# A decision asks the database some sixty times, and each time waits for Python's lock again: 5 ms,
-# Python's own choice, where an upload reads its file in another thread.
-SWITCH_SECONDS = 0.0005
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -211,7 +207,6 @@ def _offset(app: FastAPI) -> int | None:
 
 def serve(settings: Settings, app: FastAPI) -> None:
     """Run an application until a signal ends it."""
-    sys.setswitchinterval(SWITCH_SECONDS)
     logs.configure(settings.log_format, partial(_offset, app))
     # uvicorn has stopped cleanly by then; it raises a Ctrl-C again for whoever called it.
     with suppress(KeyboardInterrupt):

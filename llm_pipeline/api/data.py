@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from llm_pipeline.api.auth import Reviewer, Viewer
 from llm_pipeline.api.deps import Cursor, Given, Limit, RowId, Word
 from llm_pipeline.api.paging import Page, page_of, row_position
+from llm_pipeline.api.schemas import FromStore
 from llm_pipeline.api.state import AlertOut, GateOut
 from llm_pipeline.domain.events import EVENTS
 from llm_pipeline.steps.alert import acknowledge_alert
@@ -20,11 +21,7 @@ router = APIRouter(tags=["Data Management"])
 Names = Annotated[list[str] | None, Query(description="events with these names; without it all")]
 
 
-class _FromStore(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class EventOut(_FromStore):
+class EventOut(FromStore):
     """One row of the event log."""
 
     offset: int
@@ -41,7 +38,7 @@ class AlertDetail(AlertOut):
     resolved_at: datetime | None
 
 
-class ReportOut(_FromStore):
+class ReportOut(FromStore):
     """A stored report."""
 
     kind: str

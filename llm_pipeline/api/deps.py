@@ -51,6 +51,7 @@ def _in_utc(at: datetime) -> datetime:
 _NO_NUL = r"^[^\x00]*$"
 Word = Annotated[str, StringConstraints(max_length=500, pattern=_NO_NUL)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH, pattern=_NO_NUL)]
+Named = Annotated[Word, StringConstraints(min_length=1, max_length=100)]
 RowId = Annotated[int, Path(ge=1, lt=2**63)]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many items to return")]

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 from llm_pipeline.api.auth import Admin, Viewer
-from llm_pipeline.api.deps import Given, Moment, Services, Word
-from llm_pipeline.api.schemas import Incoming
+from llm_pipeline.api.deps import Given, Moment, Named, Services, Word
+from llm_pipeline.api.schemas import FromStore, Incoming
 from llm_pipeline.domain.health import Health, worst
 from llm_pipeline.domain.limits import Limit, Severity
 from llm_pipeline.steps.post_metrics import Judged, Measured, post_metrics, set_limits
@@ -17,15 +17,10 @@ from llm_pipeline.wiring import now
 
 router = APIRouter(tags=["Data Management"])
 
-Named = Annotated[Word, Field(min_length=1, max_length=100)]
 HISTORY = 20
 
 
-class _FromStore(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class ChangeOut(_FromStore):
+class ChangeOut(FromStore):
     """A status that a component got, and why."""
 
     status: Health
@@ -33,7 +28,7 @@ class ChangeOut(_FromStore):
     reason: str
 
 
-class ComponentOut(_FromStore):
+class ComponentOut(FromStore):
     """How a component stands since when; `seen_at` is old for what cannot be asked."""
 
     component: str

@@ -13,7 +13,7 @@ from llm_pipeline.api.deps import Given, Services
 from llm_pipeline.api.state import GateOut
 from llm_pipeline.domain.health import Health, worst
 from llm_pipeline.health.servers import WEBSERVER
-from llm_pipeline.orchestrator import NO_ANSWER
+from llm_pipeline.orchestrator import NO_ANSWER, why
 from llm_pipeline.store import known_assets, state
 
 router = APIRouter(tags=["Data Management"])
@@ -99,7 +99,7 @@ def _asked(services: Services) -> tuple[list[dagster_status.Asset] | None, str]:
     try:
         return dagster_status.assets(services.parts.settings.dagster_url, ASK_SECONDS), ""
     except NO_ANSWER as error:
-        return None, str(getattr(error, "reason", None) or error)
+        return None, why(error)
 
 
 def _judged(asset: dagster_status.Asset, stored: Mapping[str, datetime]) -> AssetOut:

@@ -1,23 +1,21 @@
 """Data Management: quality that others measure, the rows that gates name, and reports."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, Field, FiniteFloat
 
 from llm_pipeline.api.auth import Admin, Viewer
-from llm_pipeline.api.deps import Cursor, Given, Limit, Moment, RowId, Word
+from llm_pipeline.api.data import ReportOut
+from llm_pipeline.api.deps import Cursor, Given, Limit, Moment, Named, RowId
 from llm_pipeline.api.paging import Page, page_of, row_position
-from llm_pipeline.api.schemas import Incoming
+from llm_pipeline.api.schemas import FromStore, Incoming
 from llm_pipeline.model.quality_plots import quality_picture
 from llm_pipeline.steps.post_quality import Checked, post_quality
 from llm_pipeline.store import failing_rows, quality
 from llm_pipeline.wiring import now
 
 router = APIRouter(prefix="/api/llm-data", tags=["Data Management"])
-
-Named = Annotated[Word, Field(min_length=1, max_length=100)]
 
 
 class QualityMetrics(Incoming):
@@ -48,11 +46,7 @@ def update_quality_metrics(services: Given, caller: Admin, body: QualityMetrics)
     return QualityTaken(suite=body.suite, success=body.success, automation_stopped=stopped)
 
 
-class _FromStore(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class FailingRowOut(_FromStore):
+class FailingRowOut(FromStore):
     """A row that a gate named: what it is, its key there, why, and the value that broke a rule."""
 
     id: int
@@ -63,15 +57,10 @@ class FailingRowOut(_FromStore):
     value: str
 
 
-class WrittenReport(_FromStore):
-    """A report as it was written."""
+class WrittenReport(ReportOut):
+    """A report with the id by which its picture is asked for."""
 
     id: int
-    kind: str
-    as_of: int
-    verdict: str
-    content: dict[str, Any]
-    written_at: datetime
 
 
 Kind = Literal["quality", "performance", "evaluation", "insights"]

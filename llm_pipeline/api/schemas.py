@@ -18,6 +18,12 @@ class Incoming(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class FromStore(BaseModel):
+    """Base of what goes out as the store has it, by the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
 class NewMapping(Incoming):
     """One text to submit; `target` is what its sender proposes."""
 

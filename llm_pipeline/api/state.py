@@ -4,18 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from llm_pipeline.api.auth import Viewer
 from llm_pipeline.api.deps import Given, Services
+from llm_pipeline.api.schemas import FromStore
 from llm_pipeline.store import activity, alerts, catalogue, log, mappings, models, state, training
 from llm_pipeline.store.engine import Session
 
 router = APIRouter(tags=["Shared state"])
-
-
-class _FromStore(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
 
 
 class CenterState(BaseModel):
@@ -39,7 +36,7 @@ class MlState(BaseModel):
     learn_after: int
 
 
-class GateOut(_FromStore):
+class GateOut(FromStore):
     """The newest result of a gate; `failures` say what failed and how often, `figures` what was
     counted over all rows."""
 
@@ -55,7 +52,7 @@ class GateOut(_FromStore):
     checked_at: datetime
 
 
-class AlertOut(_FromStore):
+class AlertOut(FromStore):
     """An open alert."""
 
     id: int

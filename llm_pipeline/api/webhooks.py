@@ -1,6 +1,7 @@
 """Webhooks: addresses that are told of events, and what came of each message."""
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -14,7 +15,6 @@ from llm_pipeline.api.schemas import Incoming
 from llm_pipeline.posting import LONGEST_URL, destination
 from llm_pipeline.steps.subscribe import ask_for_test, subscribe, unsubscribe
 from llm_pipeline.store import webhooks
-from llm_pipeline.store.engine import Session
 from llm_pipeline.store.webhooks import DeliveryStatus, Webhook
 from llm_pipeline.wiring import now
 
@@ -74,7 +74,8 @@ class TestAsked(BaseModel):
 @router.get(PATH, summary="Addresses that are told of events")
 def list_webhooks(services: Given, _caller: Admin) -> Page[WebhookOut]:
     with services.parts.read() as session:
-        items = [_out(session, one) for one in webhooks.all_of(session)]
+        counts = webhooks.counts(session)
+        items = [_out(one, counts) for one in webhooks.all_of(session)]
     return Page(items=items, next_cursor=None, total=len(items), total_is_exact=True)
 
 
@@ -85,7 +86,7 @@ def post_webhook(services: Given, caller: Admin, body: NewWebhook) -> WebhookMad
         made, secret = subscribe(
             session, body.url, body.events, secrets.token_bytes, caller.user, now()
         )
-        return WebhookMade(**_out(session, made).model_dump(), secret=secret)
+    return WebhookMade(**_out(made, {}).model_dump(), secret=secret)
 
 
 @router.delete(PATH + "/{webhook_id}", status_code=204, summary="Tell an address nothing any more")
@@ -114,8 +115,7 @@ def list_deliveries(
     return page_of(found, limit, DeliveryOut.model_validate, total)
 
 
-def _out(session: Session, found: Webhook) -> WebhookOut:
-    counts = webhooks.counts(session)
+def _out(found: Webhook, counts: Mapping[tuple[int, str], int]) -> WebhookOut:
     told = {status: counts.get((found.id, status), 0) for status in DeliveryStatus}
     facts = {name: getattr(found, name) for name in WebhookOut.model_fields if name != "deliveries"}
     return WebhookOut(**facts, deliveries=told)

@@ -68,12 +68,14 @@ def new_submissions(
         champion = models.champion(session)
         version = champion.version if champion else MEMORY_ONLY
         newest = suggestions.newest_waiting(session, version)
-        undrawn = lots.newest_undrawn(session)
-    if newest is None and undrawn is None:
+        undrawn = lots.undrawn(session)
+    if newest is None and not undrawn:
         return SkipReason(f"nothing waits for model {version}")
     if _under_way(context.instance, recognition_job.name):
         return SkipReason("a recognition is under way")
-    return RunRequest(run_key=f"recognition-{version}-{newest or 0}-{undrawn or 0}")
+    return RunRequest(
+        run_key=f"recognition-{version}-{newest or 0}-{undrawn[-1] if undrawn else 0}"
+    )
 
 
 @sensor(job=learning_job, minimum_interval_seconds=2, default_status=DefaultSensorStatus.RUNNING)

@@ -4,9 +4,10 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from dagster import AssetsDefinition, MaterializeResult, asset
+from dagster import AssetsDefinition, MaterializeResult
 
 from llm_pipeline.defs.resources import ACTOR, Pipeline
+from llm_pipeline.defs.traced import asset
 from llm_pipeline.steps.forget import Ages, forget
 from llm_pipeline.wiring import now
 

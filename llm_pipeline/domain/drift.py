@@ -1,6 +1,6 @@
 """Whether the stream has changed: what arrives now beside what arrived before."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log
@@ -29,10 +29,7 @@ class Drift:
     def explain(self) -> str:
         """Say how large the change is, and where it is largest."""
         if self.index is None:
-            return (
-                f"{self.recent} recent and {self.before} earlier submissions: "
-                f"{FEWEST_RECENT} and {FEWEST_BEFORE} are needed"
-            )
+            return too_few(self.recent, self.before)
         name, was, now = max(self.bands, key=lambda band: _part(band[1], band[2]))
         return (
             f"population stability index {self.index:.2f} ({LARGE} is a large change); "
@@ -71,7 +68,26 @@ def compare(before: Mapping[str, int], recent: Mapping[str, int]) -> Drift:
         (name, before.get(name, 0) / sizes[1], recent.get(name, 0) / sizes[0])
         for name in sorted({*before, *recent})
     )
-    return Drift(sum(_part(was, now) for _, was, now in bands), *sizes, bands)
+    return Drift(stability_index((was, now) for _, was, now in bands), *sizes, bands)
+
+
+def stability_index(shares: Iterable[tuple[float, float]]) -> float:
+    """Return the population stability index of shares before and now.
+
+    >>> round(stability_index([(0.5, 0.5), (0.5, 0.5)]), 3)
+    0.0
+    >>> round(stability_index([(0.5, 0.8), (0.5, 0.2)]), 3)
+    0.416
+    """
+    return sum(_part(was, now) for was, now in shares)
+
+
+def too_few(recent: int, before: int) -> str:
+    """Say that too little arrived to be compared."""
+    return (
+        f"{recent} recent and {before} earlier submissions: "
+        f"{FEWEST_RECENT} and {FEWEST_BEFORE} are needed"
+    )
 
 
 def _part(was: float, now: float) -> float:

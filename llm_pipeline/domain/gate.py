@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+# Rows that are listed of each rule; how many there are in all is told beside.
+LISTED = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class FailingRow:

@@ -9,18 +9,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log, log2
+from math import log2
+
+from llm_pipeline.domain.drift import (
+    FEWEST_BEFORE,
+    FEWEST_RECENT,
+    LARGE,
+    stability_index,
+    too_few,
+)
 
 LENGTHS = (0, 10, 20, 30, 40, 60, 100)
 # The most frequent of before and of now are compared one by one, all others together: rare words
 # and targets come and go by themselves.
 WORDS, TARGETS = 200, 50
 NO_TARGET, OTHER = "no target", "all others"
-FEWEST_RECENT, FEWEST_BEFORE = 500, 2_000
-_LEAST_SHARE = 0.001  # an empty band is taken for so much, or the index would have no bound
-
-# Population stability index: below 0.1 no change, above 0.25 a large one (Siddiqi 2006).
-LARGE_INDEX = 0.25
 # Jensen-Shannon divergence in bits, from 0 (the same) to 1 (nothing in common), which stays finite
 # where a word or target is new. 0.1 is what it comes to when a fifth of all is of one kind that
 # never came before. Ordinary months of Toronto have 0.03 for words and 0.02 for targets, and up to
@@ -78,10 +81,7 @@ class DataDrift:
     def explain(self) -> str:
         """Say what changed much, or that nothing did."""
         if not self.parts:
-            return (
-                f"{self.recent} recent and {self.before} earlier submissions: "
-                f"{FEWEST_RECENT} and {FEWEST_BEFORE} are needed"
-            )
+            return too_few(self.recent, self.before)
         told = "; ".join(part.explain() for part in self.large)
         return told or "what arrives looks like what arrived before"
 
@@ -102,27 +102,12 @@ def compare_data(before: Sequence[Seen], recent: Sequence[Seen]) -> DataDrift:
     words = (Counter(_words(rows)) for rows in (before, recent))
     targets = (Counter(one.target or NO_TARGET for one in rows) for rows in (before, recent))
     parts = (
-        _part("text length", *lengths, limit=LARGE_INDEX),
+        _part("text length", *lengths, limit=LARGE),
         _part("words", *words, limit=LARGE_DIVERGENCE, most=WORDS),
         _part("targets", *targets, limit=LARGE_DIVERGENCE, most=TARGETS),
         _new(before, recent),
     )
     return DataDrift(len(recent), len(before), parts)
-
-
-def stability_index(shares: Iterable[tuple[float, float]]) -> float:
-    """Return the population stability index of shares before and now.
-
-    >>> round(stability_index([(0.5, 0.5), (0.5, 0.5)]), 3)
-    0.0
-    >>> round(stability_index([(0.5, 0.8), (0.5, 0.2)]), 3)
-    0.416
-    """
-    total = 0.0
-    for was, now in shares:
-        was, now = max(was, _LEAST_SHARE), max(now, _LEAST_SHARE)
-        total += (now - was) * log(now / was)
-    return total
 
 
 def divergence(shares: Iterable[tuple[float, float]]) -> float:

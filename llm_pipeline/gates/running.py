@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from llm_pipeline.domain.gate import FailingRow, Figures
+from llm_pipeline.domain.gate import LISTED, FailingRow, Figures
 from llm_pipeline.domain.records import GateResult
 from llm_pipeline.errors import GateFailed
 from llm_pipeline.gates.rules import CRITICAL, WARNING, Rule
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from great_expectations.datasource.fluent.interfaces import Batch
 
 EXAMPLES = 20
-# Failing rows of a rule that are listed by their keys; how many there are in all is told beside.
-LISTED = 10_000
 KEY = "row_key"
 
 

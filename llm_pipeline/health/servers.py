@@ -8,10 +8,10 @@ from urllib.request import urlopen
 
 from llm_pipeline import dagster_status
 from llm_pipeline.config import Settings
-from llm_pipeline.dagster_status import NEEDED_DAEMONS, Run, Sensor, Status
+from llm_pipeline.dagster_status import NEEDED_DAEMONS, Run, Sensor, Status, newest_of_jobs
 from llm_pipeline.domain.health import API, Health, Seen
 from llm_pipeline.health.looking import Check
-from llm_pipeline.orchestrator import NO_ANSWER
+from llm_pipeline.orchestrator import NO_ANSWER, why
 from llm_pipeline.wiring import now
 
 WEBSERVER, DAEMON, SENSORS, RUNS = "Dagster webserver", "Dagster daemon", "Sensors", "Runs"
@@ -51,10 +51,12 @@ def answers(name: str, url: str, seconds: float = SECONDS) -> Seen:
         with urlopen(url, timeout=seconds) as answer:  # noqa: S310 (the address is a setting)
             answer.read()
     except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        why = f"{url} does not answer: {reason}; `llm-pipeline up` starts everything"
-        return Seen(name, Health.DOWN, "", why)
+        return Seen(name, Health.DOWN, "", _silent(url, error))
     return Seen(name, Health.OK, f"answered in {(time.perf_counter() - began) * 1000:.0f} ms")
+
+
+def _silent(url: str, error: Exception) -> str:
+    return f"{url} does not answer: {why(error)}; `llm-pipeline up` starts everything"
 
 
 def dagster_seen(address: str) -> Sequence[Seen]:
@@ -63,9 +65,7 @@ def dagster_seen(address: str) -> Sequence[Seen]:
     try:
         told = dagster_status.status(address, SECONDS)
     except NO_ANSWER as error:
-        reason = getattr(error, "reason", None) or error
-        why = f"{address}/graphql does not answer: {reason}; `llm-pipeline up` starts everything"
-        return [Seen(WEBSERVER, Health.DOWN, "", why)]
+        return [Seen(WEBSERVER, Health.DOWN, "", _silent(f"{address}/graphql", error))]
     took = f"told all in {(time.perf_counter() - began) * 1000:.0f} ms"
     at = now()
     return [
@@ -118,9 +118,7 @@ def _seconds(lag: timedelta) -> str:
 
 def runs(told: Status, at: datetime) -> Seen:
     """Judge the runs: the newest of each job must not have failed, and none may be stuck."""
-    newest: dict[str, Run] = {}
-    for one in told.ended:
-        newest.setdefault(one.job, one)
+    newest = newest_of_jobs(told.ended)
     wrong = [f"{one.job} failed last ({one.run_id[:8]})" for one in newest.values() if _failed(one)]
     busy = any(one.status == "STARTED" for one in told.under_way)
     wrong += [

@@ -14,7 +14,7 @@ def draw_audits(
     session: Session, actor: str, at: datetime, due: timedelta, dice: random.Random
 ) -> int:
     """Draw among what arrived since the last lot; return how many audits came of it."""
-    policy, rows = policies.in_force(session), lots.undrawn(session)
+    policy, rows = policies.in_force(session), len(lots.undrawn(session))
     if policy is None:
         share = lot_share(rows, SHARE, MAX_ERROR, CONFIDENCE)
     else:

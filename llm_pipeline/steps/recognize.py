@@ -67,7 +67,7 @@ class Serving:
     def _without_model(self, session: Session) -> None:
         """Answer by approved texts and the catalogue's names, from the first day on."""
         if not catalogue.changed_since(session, self.offset):
-            _catch_up(self._recognizer, session, self.offset)
+            follow(self._recognizer, (), training.live_changes(session, self.offset))
             return
         # How rare a word is among all names decides which one is meant: fitted anew.
         recognizer = Recognizer().fit([], [], catalogue=catalogue.active_targets(session))

@@ -87,10 +87,11 @@ def submissions_by_day(session: Session) -> list[tuple[date, int]]:
     """Return the number of submissions of each day that had any, by the rows' own time."""
     day = func.date(func.coalesce(submissions.c.occurred_at, submissions.c.received_at))
     query = select(day, func.count()).group_by(day).order_by(day)
-    return [(_date(row[0]), row[1]) for row in session.execute(query)]
+    return [(as_date(row[0]), row[1]) for row in session.execute(query)]
 
 
-def _date(value: date | str) -> date:
+def as_date(value: date | str) -> date:
+    """Return a day as `func.date` gives it: SQLite has no dates."""
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 

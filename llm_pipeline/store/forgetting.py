@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from llm_pipeline.store import models
+from llm_pipeline.store import log, models
 from llm_pipeline.store.schema import events, idempotency_keys
 from llm_pipeline.store.schema_automation import shadow_answers
 from llm_pipeline.store.schema_operations import (
@@ -34,7 +34,7 @@ def first_kept(session: Session, before: datetime) -> int:
     webhook has not been handed yet is still to be told.
     """
     handed = select(func.min(webhooks.c.upto)).where(webhooks.c.disabled_at.is_(None))
-    newest = session.scalar(select(func.max(events.c.offset))) or 0
+    newest = log.latest(session)
     needed = [newest, models.trained_up_to(session) + 1]
     upto = session.scalar(handed)
     if upto is not None:
@@ -48,7 +48,7 @@ def first_kept(session: Session, before: datetime) -> int:
 
 def _first_since(session: Session, at: datetime, newest: int) -> int:
     """Return the first offset not before a time, by halves: offsets have no gaps."""
-    low = session.scalar(select(func.min(events.c.offset))) or 1
+    low = log.first(session)
     high = newest + 1
     while low < high:
         middle = (low + high) // 2
@@ -62,8 +62,7 @@ def _first_since(session: Session, at: datetime, newest: int) -> int:
 
 def events_below(session: Session, offset: int) -> int:
     """Delete the oldest events below an offset, a chunk at most; return how many."""
-    first = session.scalar(select(func.min(events.c.offset))) or offset
-    return _delete(session, events, events.c.offset < min(offset, first + CHUNK))
+    return _delete(session, events, events.c.offset < min(offset, log.first(session) + CHUNK))
 
 
 def gates_before(session: Session, at: datetime) -> int:

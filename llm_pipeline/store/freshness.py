@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.center_events import TextRecognized
-from llm_pipeline.store import activity
+from llm_pipeline.store import activity, quality, training
 from llm_pipeline.store.schema import decisions, events
-from llm_pipeline.store.schema_operations import gate_results, training_sets
 
 # Submissions are checked as they come and a training runs every night: a day is one that was
 # missed, two days leave room for a night without anything new to learn.
@@ -44,7 +43,8 @@ def look(session: Session, now: datetime) -> list[Freshness]:
     answered = session.scalar(
         select(events.c.at).where(recognized).order_by(events.c.offset.desc()).limit(1)
     )
-    built = session.scalar(select(func.max(training_sets.c.built_at)))
+    training_set = training.latest_training_set(session)
+    built = training_set.built_at if training_set else None
     return [
         Freshness("gate submissions", _checked(session, "submissions"), received, CHECKED, now),
         Freshness("gate predictions", _checked(session, "predictions"), answered, CHECKED, now),
@@ -55,8 +55,5 @@ def look(session: Session, now: datetime) -> list[Freshness]:
 
 def _checked(session: Session, suite: str) -> datetime | None:
     """When a suite looked last; the rows of a file are looked at as they come."""
-    of_suite = gate_results.c.suite == suite
-    newest: datetime | None = session.scalar(
-        select(func.max(gate_results.c.checked_at)).where(of_suite)
-    )
-    return newest
+    newest = quality.latest_gate(session, suite)
+    return newest.checked_at if newest else None

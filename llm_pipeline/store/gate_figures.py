@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, Subquery, Table, Text, func, inspect, select, text
 from sqlalchemy.orm import Session
 
-from llm_pipeline.domain.gate import Figures, Listed
+from llm_pipeline.domain.gate import LISTED, Figures, Listed
 from llm_pipeline.domain.held_out import is_held_out
 from llm_pipeline.domain.records import Status
 from llm_pipeline.domain.text import group_key, normalize
@@ -33,7 +33,6 @@ WEEKS_BEFORE = 4
 FEWEST = 100  # waiting texts, below which shares of them say little
 SAMPLE = 20_000  # texts whose forms are made anew
 AT_ONCE = 500
-MOST_LISTED = 10_000
 _WITHIN, _BETWEEN = "\x1f", "\x1e"  # no key holds control characters
 
 _m, _s = mappings.c, submissions.c
@@ -78,10 +77,10 @@ def _of_submissions(session: Session, asked: Asked, at: datetime) -> Figures:
         .having(func.count() > 1)
         .subquery()
     )
-    some = session.execute(select(doubled).limit(MOST_LISTED))
+    some = session.execute(select(doubled).limit(LISTED))
     listed = [Listed("row of a file", f"upload {r[0]}, row {r[1]}", f"{r[2]} times") for r in some]
     number = len(listed)
-    if number == MOST_LISTED:
+    if number == LISTED:
         number = session.scalar(select(func.count()).select_from(doubled)) or 0
     return Figures(
         {
@@ -180,7 +179,7 @@ def _leaked(session: Session, live: Subquery) -> tuple[int, list[Listed]]:
     for alike in session.scalars(query):
         for tests, teaches, texts in _on_both_sides(alike):
             number += texts
-            if len(listed) < MOST_LISTED:
+            if len(listed) < LISTED:
                 listed.append(Listed("key", tests, f"'{teaches}' teaches the same words"))
     return number, listed
 

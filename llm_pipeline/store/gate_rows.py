@@ -26,7 +26,6 @@ _CONTROL = "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
 
 _m, _r, _s, _t = mappings.c, gate_results.c, submissions.c, targets.c
 _WAITING = (_m.status == Status.PENDING.value) & _m.suggested_target_id.is_not(None)
-_LIVE = _m.status.in_([Status.APPROVED.value, Status.AUTO_APPROVED.value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def count(session: Session, found: Asked) -> int:
     elif found.suite == "training_set":
         query = select(func.count()).select_from(training.live_at(found.as_of).subquery())
     else:
-        of_suite = _WAITING if found.suite == "predictions" else _LIVE
+        of_suite = _WAITING if found.suite == "predictions" else training.IS_LIVE
         query = select(func.count()).select_from(mappings).where(of_suite)
     return session.scalar(query) or 0
 
@@ -181,7 +180,7 @@ def _live() -> Select[Any]:
             func.length(_m.normalized).label("normalized_length"),
         )
         .select_from(mappings.outerjoin(targets, _t.id == _m.target_id))
-        .where(_LIVE)
+        .where(training.IS_LIVE)
     )
 
 

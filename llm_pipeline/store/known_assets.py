@@ -2,11 +2,9 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from llm_pipeline.store import activity, models, policies, quality
-from llm_pipeline.store.schema_operations import training_sets
+from llm_pipeline.store import activity, models, policies, quality, training
 
 _REPORTS = {
     "quality_report": "quality",
@@ -20,10 +18,10 @@ def made_at(session: Session) -> dict[str, datetime]:
     """Return when each asset was made last, but for those that leave no trace of their own."""
     newest = models.history(session, 1)
     champion, policy = models.champion(session), policies.in_force(session)
-    built = select(training_sets.c.built_at).order_by(training_sets.c.as_of.desc()).limit(1)
+    built = training.latest_training_set(session)
     found = {
         "submissions": activity.last_received(session),
-        "training_set": session.scalar(built),
+        "training_set": built.built_at if built else None,
         "trained_model": newest[0].trained_at if newest else None,
         "champion_model": champion.promoted_at if champion else None,
         "approval_policy": policy.created_at if policy else None,

@@ -59,9 +59,10 @@ def draw(session: Session, how: Draw, at: datetime) -> Lot | None:
     In the first lot only what waits: the repeats of all years before would be too many at once.
     How sure memory was of repeats is told by `holding.score`.
     """
-    after, upto = _drawn_upto(session), newest_undrawn(session)
-    if upto is None:
+    waits = undrawn(session)
+    if not waits:
         return None
+    after, upto = waits[0] - 1, waits[-1]
     held = 0 if after == 0 else None
     new = {"upto_id": upto, "share": how.share, "drawn": 0, "drawn_at": at, "held": held}
     lot_id = session.scalar(insert(audit_lots).values(new).returning(audit_lots.c.id)) or 0
@@ -81,19 +82,10 @@ def draw(session: Session, how: Draw, at: datetime) -> Lot | None:
     return Lot(lot_id, how.share, after, upto, len(hits))
 
 
-def newest_undrawn(session: Session) -> int | None:
-    """Return the newest submission if it took part in no lot yet."""
-    newest = session.scalar(select(func.max(_s.id))) or 0
-    return newest if newest > _drawn_upto(session) else None
-
-
-def undrawn(session: Session) -> int:
-    """Return how many submissions took part in no lot yet, by their ids."""
-    return (newest_undrawn(session) or _drawn_upto(session)) - _drawn_upto(session)
-
-
-def _drawn_upto(session: Session) -> int:
-    return session.scalar(select(func.max(audit_lots.c.upto_id))) or 0
+def undrawn(session: Session) -> range:
+    """Return the ids of the submissions that took part in no lot yet."""
+    after = session.scalar(select(func.max(audit_lots.c.upto_id))) or 0
+    return range(after + 1, (session.scalar(select(func.max(_s.id))) or 0) + 1)
 
 
 def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -10,6 +10,7 @@ from llm_pipeline.domain.drift import band_of
 from llm_pipeline.domain.records import Status
 from llm_pipeline.domain.stream_drift import Seen
 from llm_pipeline.store.schema import mappings, submissions, targets, uploads
+from llm_pipeline.store.training import IS_LIVE
 
 SAMPLE = 20_000
 AT_ONCE = 500
@@ -30,8 +31,7 @@ def bands(session: Session, since: datetime, until: datetime) -> Counter[str]:
 
 
 def _bands(session: Session, ids: list[int]) -> list[str]:
-    live = _m.status.in_([Status.APPROVED.value, Status.AUTO_APPROVED.value])
-    repeat = case((live, _s.received_offset >= _m.live_from), else_=False)
+    repeat = case((IS_LIVE, _s.received_offset >= _m.live_from), else_=False)
     query = (
         select(_m.probability, repeat)
         .select_from(

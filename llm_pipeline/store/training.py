@@ -45,7 +45,7 @@ _M = mappings.c
 _S = submissions.c
 _SPAN = live_spans.c
 _ENDED = live_spans.alias("ended")
-_LIVE = _M.status.in_([Status.APPROVED.value, Status.AUTO_APPROVED.value])
+IS_LIVE = _M.status.in_([Status.APPROVED.value, Status.AUTO_APPROVED.value])
 # What a policy approved teaches nothing until a person confirms it: a recogniser that learned from
 # its own answers would grow surer of them without a reason, and test itself on them.
 _APPROVED = _M.status == Status.APPROVED.value
@@ -91,7 +91,7 @@ class TrainingSet:
 def live_at(as_of: int, *, automatic: bool = False) -> Select[tuple[int, int | None, int | None]]:
     """Mapping, target and first live offset of every text that was live at an offset; those that a
     policy approved only if `automatic`."""
-    now = select(_M.id, _M.target_id, _M.live_from).where(_LIVE, _M.live_from <= as_of)
+    now = select(_M.id, _M.target_id, _M.live_from).where(IS_LIVE, _M.live_from <= as_of)
     then = select(_SPAN.mapping_id, _SPAN.target_id, _SPAN.live_from).where(
         _SPAN.live_from <= as_of, _SPAN.live_to > as_of
     )

@@ -6,8 +6,9 @@ there is room for it. For typos the words that cannot be near are dropped by the
 have (`masks`), a few ms a million.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from rapidfuzz.distance import OSA
 _BREAK = b"\n"
 _LONGEST_RUN = 8
 Codepoints = NDArray[np.uint32]
+_Part = TypeVar("_Part", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +172,7 @@ class Vocabulary:
     blocks: tuple[Block, ...] = field(default=())
 
     def with_words(self, words: Sequence[str], last_id: int) -> "Vocabulary":
-        blocks = [*self.blocks, Block.of(words)]
-        while len(blocks) > 1 and len(blocks[-2]) < 2 * len(blocks[-1]):
-            last = blocks.pop()
-            blocks[-1] = blocks[-1] + last
-        return Vocabulary(last_id, tuple(blocks))
+        return Vocabulary(last_id, _grown(self.blocks, Block.of(words), Block.__add__))
 
     def __len__(self) -> int:
         return sum(map(len, self.blocks))
@@ -223,11 +221,7 @@ class Known:
     parts: tuple[NDArray[np.int64], ...] = field(default=())
 
     def with_words(self, words: Sequence[str], last_id: int) -> "Known":
-        parts = [*self.parts, np.sort(_hashes(words))]
-        while len(parts) > 1 and len(parts[-2]) < 2 * len(parts[-1]):
-            last = parts.pop()
-            parts[-1] = np.sort(np.concatenate((parts[-1], last)), kind="stable")
-        return Known(last_id, tuple(parts))
+        return Known(last_id, _grown(self.parts, np.sort(_hashes(words)), _sorted_together))
 
     def missing(self, words: Sequence[str]) -> list[str]:
         """Return those of some words that are not known."""
@@ -241,3 +235,18 @@ class Known:
 
 def _hashes(words: Sequence[str]) -> NDArray[np.int64]:
     return np.fromiter(map(hash, words), np.int64, len(words))
+
+
+def _sorted_together(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.sort(np.concatenate((one, other)), kind="stable")
+
+
+def _grown(
+    parts: Sequence[_Part], new: _Part, merged: Callable[[_Part, _Part], _Part]
+) -> tuple[_Part, ...]:
+    """Return parts with a new one, merged so that each is at least twice as large as the next."""
+    grown = [*parts, new]
+    while len(grown) > 1 and len(grown[-2]) < 2 * len(grown[-1]):
+        last = grown.pop()
+        grown[-1] = merged(grown[-1], last)
+    return tuple(grown)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.automation import AuditKind
 from llm_pipeline.domain.records import Action
-from llm_pipeline.store.activity import AUTO_APPROVED
+from llm_pipeline.store.activity import AUTO_APPROVED, as_date
 from llm_pipeline.store.schema_automation import audits
 from llm_pipeline.store.schema_derived import activity_counts
 
@@ -32,7 +32,7 @@ def settled(session: Session) -> list[Day]:
     day = func.date(_a.hour)
     query = select(day, by_policy.cast(Integer), func.sum(_a.number).cast(Integer))
     found = query.where(_a.kind.in_([*SETTLED, AUTO_APPROVED])).group_by(day).order_by(day)
-    return [Day(_date(row[0]), row[1], row[2]) for row in session.execute(found)]
+    return [Day(as_date(row[0]), row[1], row[2]) for row in session.execute(found)]
 
 
 def audited(session: Session) -> list[Day]:
@@ -44,7 +44,7 @@ def audited(session: Session) -> list[Day]:
     query = select(day, right.cast(Integer), func.count())
     of = c.kind.in_(kinds), c.right.is_not(None), c.answered_at.is_not(None)
     found = query.where(*of).group_by(day).order_by(day)
-    return [Day(_date(row[0]), row[1], row[2]) for row in session.execute(found)]
+    return [Day(as_date(row[0]), row[1], row[2]) for row in session.execute(found)]
 
 
 def pace(session: Session, since: datetime) -> float | None:
@@ -54,7 +54,3 @@ def pace(session: Session, since: datetime) -> float | None:
     hours = session.scalar(select(func.count()).select_from(rows)) or 0
     number = session.scalar(select(func.sum(_a.number)).where(*people)) or 0
     return int(number) / hours if hours else None
-
-
-def _date(value: date | str) -> date:
-    return date.fromisoformat(value) if isinstance(value, str) else value
