@@ -9,6 +9,7 @@ from llm_pipeline.api.paging import cursor_of, row_position
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.domain.gate import LISTED
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.gates.suites import FIGURES, limits
 from llm_pipeline.store import failing_rows, quality, state
@@ -54,6 +55,7 @@ class Gates:
                 rows=_rows(session, suite, self._result, self._after, history),
                 report=reports[0] if reports else None,
                 reports=reports,
+                most=LISTED,
             )
 
         return await self._sheet.read(look)

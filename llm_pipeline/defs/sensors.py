@@ -1,7 +1,7 @@
 """What starts runs by itself: texts that wait, enough that is new to learn, runs that failed.
 
 A run key names the data a run is about, so a sensor that ticks twice asks once, and a run that
-failed is asked for again when there is something new.
+failed is asked for again when there is something new, recognition and policies within the hour.
 """
 
 from dagster import (
@@ -37,6 +37,7 @@ from llm_pipeline.store import (
     lots,
     models,
     policies,
+    quality,
     suggestions,
     wishes,
 )
@@ -63,19 +64,24 @@ def new_submissions(
     context: SensorEvaluationContext, pipeline: Pipeline
 ) -> RunRequest | SkipReason:
     """Start recognition when texts wait that the model in service has not seen, or when a file
-    brought repeats: a lot decides which of them are audited, and doubtful ones are held."""
+    brought repeats: a lot decides which of them are audited, and doubtful ones are held.
+
+    What a failed gate or run left waiting is looked at again every hour, and at once when the gate
+    passes: the key has the hour of the clock, and the failure that is over.
+    """
     with pipeline.parts.read() as session:
         champion = models.champion(session)
         version = champion.version if champion else MEMORY_ONLY
         newest = suggestions.newest_waiting(session, version)
         undrawn = lots.undrawn(session)
+        is_held = quality.held_by(session, "submissions") is not None
+        failure = "held" if is_held else quality.newest_failure(session, "submissions")
     if newest is None and not undrawn:
         return SkipReason(f"nothing waits for model {version}")
     if _under_way(context.instance, recognition_job.name):
         return SkipReason("a recognition is under way")
-    return RunRequest(
-        run_key=f"recognition-{version}-{newest or 0}-{undrawn[-1] if undrawn else 0}"
-    )
+    data = f"{version}-{newest or 0}-{undrawn[-1] if undrawn else 0}"
+    return RunRequest(run_key=f"recognition-{data}-{failure}-{now():%Y%m%d%H}")
 
 
 @sensor(job=learning_job, minimum_interval_seconds=2, default_status=DefaultSensorStatus.RUNNING)

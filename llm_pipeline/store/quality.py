@@ -114,6 +114,13 @@ def held_by(session: Session, suite: str) -> StoredGateResult | None:
     return None if row is None or row.success else StoredGateResult(*row)
 
 
+def newest_failure(session: Session, suite: str) -> int:
+    """Return the id of the newest result that held what comes after a gate, 0 if none ever did."""
+    own = (gate_results.c.suite == suite) & gate_results.c.upload_id.is_(None)
+    query = select(func.max(gate_results.c.id)).where(own, gate_results.c.success.is_(False))
+    return session.scalar(query) or 0
+
+
 def demand_passed(session: Session, suite: str) -> None:
     """Raise GateFailed if the newest check of a suite failed, in whatever run that was."""
     last = held_by(session, suite)

@@ -1,18 +1,23 @@
 """Each gate as Dagster runs it: what it blocks in its own run, and what it holds in later ones."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, Definitions
+from dagster import DagsterInstance, Definitions, RunRequest
 from sqlalchemy import text
 
+from llm_pipeline.defs import sensors
+from llm_pipeline.defs.resources import Pipeline
+from llm_pipeline.defs.sensors import new_submissions
 from llm_pipeline.steps.approve import approve_waiting
+from llm_pipeline.steps.check import check
 from llm_pipeline.store import breaker, gate_rows
 from llm_pipeline.store.engine import Database
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.automation_factories import arrive, proven
 from llm_pipeline_tests.conftest import Clock
-from llm_pipeline_tests.defs.running import run
+from llm_pipeline_tests.defs.running import run, tick
 from llm_pipeline_tests.factories import ingest_rows
 
 # A gate, the job it stands in, how its data is broken and mended, and the asset behind it.
@@ -85,6 +90,42 @@ def test_a_gate_blocks_its_run_and_holds_later_ones_until_the_data_is_mended(
     assert f"/gates?suite={suite}&result=" in str(shown["failing_rows"])
     assert mended.success
     assert len(mended.asset_materializations_for_node(behind)) == 1
+
+
+def test_recognition_is_asked_for_again_once_its_gate_passes_and_hourly_until_then(
+    definitions: Definitions,
+    instance: DagsterInstance,
+    filled: Parts,
+    pipeline: Pipeline,
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sensors, "now", lambda: clock.time)
+    ingest_rows(filled.database, clock, tmp_path, [("UBER TRIP QUITO 9", "")], name="new.csv")
+    keys = []
+
+    def ticked() -> None:
+        asked = tick(new_submissions, instance, pipeline, definitions)
+        assert isinstance(asked, RunRequest)
+        keys.append(asked.run_key)
+
+    ticked()
+    _run(filled.database, "UPDATE submissions SET text = ' ' WHERE id = 3")
+    for _ in range(2):
+        assert not run(definitions, instance, "recognition").success
+        ticked()
+    clock.time += timedelta(hours=1)
+    ticked()
+    _run(filled.database, "UPDATE submissions SET text = 'mended' WHERE id = 3")
+    assert check(filled.database, "submissions", "tests", clock).success
+    ticked()
+    ticked()
+
+    first, held, held_still, next_hour, passed, passed_still = keys
+    assert held == held_still, "a run that fails its gate is not asked for at once again"
+    assert passed == passed_still
+    assert len({first, held, next_hour, passed}) == 4
 
 
 def test_a_failed_gate_of_predictions_holds_automatic_approval_in_later_runs(
