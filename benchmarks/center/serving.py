@@ -27,8 +27,11 @@ def serving(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def started(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the API over a store and yield its address and its process, which may be killed."""
+def started(
+    settings: Settings, module: str = "llm_pipeline.api"
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the API over a store, or what else is named, and yield its address and its process,
+    which may be killed."""
     port = _free_port()
     named = {
         "LLM_PIPELINE_HOME": str(settings.home),
@@ -36,7 +39,7 @@ def started(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]
         "LLM_PIPELINE_API_PORT": str(port),
     }
     # -P: the package of this process, not one that lies in the current folder.
-    command = [sys.executable, "-P", "-m", "llm_pipeline.api"]
+    command = [sys.executable, "-P", "-m", module]
     process = subprocess.Popen(command, env=os.environ | named)
     try:
         _wait(process, f"http://127.0.0.1:{port}")

@@ -6,9 +6,9 @@ export default {
     <div><form class="drop" :class="{ over }" @dragover.prevent="over = true" @dragleave="over = false"
         @drop.prevent="dropped" @submit.prevent>
       <p class="drop-what"><label class="button main">Choose files
-        <input type="file" multiple class="vh" accept=".csv,.gz,.jsonl,.parquet,.xlsx,.tsv,.txt" @change="chosen"></label>
-        <span>or drop them here: CSV, JSONL (both also .gz), Parquet, XLSX</span></p>
-      <div class="drop-how">
+        <input type="file" multiple class="vh" :accept="takes.accept" @change="chosen"></label>
+        <span>or drop them here: {{ takes.told }}</span></p>
+      <div v-if="takes.has_columns" class="drop-how">
         <label>Text column<input v-model="fields.text_column" type="text" autocomplete="off"></label>
         <label>Target column<input v-model="fields.target_column" type="text" autocomplete="off"></label>
         <label>Rows become<select v-model="fields.lands_as"><option value="pending">pending, for review</option>
@@ -20,7 +20,7 @@ export default {
         <span :class="file.problem ? 'bad' : 'soft'">{{ file.problem || told(file) }}</span>
       </li></ul>
     </form></div>`,
-  props: { url: String, trusted: Boolean },
+  props: { url: String, takes: Object, trusted: Boolean },
   emits: ["sent"],
   data: () => ({
     over: false,
@@ -41,11 +41,11 @@ export default {
       this.files.unshift({ key: `${file.name}${Date.now()}`, name: file.name, size: file.size, sent: 0, done: false, problem: "" });
       const at = this.files[0];
       const form = new FormData();
-      for (const [name, value] of Object.entries(this.fields)) if (value) form.append(name, value);
+      if (this.takes.has_columns) for (const [name, value] of Object.entries(this.fields)) if (value) form.append(name, value);
       form.append("file", file);
       const request = new XMLHttpRequest();
       request.upload.onprogress = (event) => (at.sent = Math.min(event.loaded, at.size));
-      request.onerror = () => (at.problem = "the connection broke; send it again, it goes on where it was");
+      request.onerror = () => (at.problem = "the connection broke; send it again" + (this.takes.has_columns ? ", it goes on where it was" : ""));
       request.onload = () => this.answered(at, request);
       request.responseType = "json";
       request.open("POST", this.url);
@@ -53,7 +53,7 @@ export default {
     },
     answered(at, request) {
       const answer = request.response ?? {};
-      at.done = request.status === 202;
+      at.done = request.status === 201 || request.status === 202;
       at.sent = at.size;
       const [first] = answer.errors ?? [];
       if (!at.done) at.problem = answer.detail + (first ? `: ${first.field} ${first.message}` : "");

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from llm_pipeline.api import models as routes
 from llm_pipeline.api.deps import Services
 from llm_pipeline.api.ml import ModelStatus, get_model_status
-from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.panel import MODELS, Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
@@ -19,6 +19,7 @@ from llm_pipeline.store.engine import Session
 _OURS = {
     "model:trained",
     "model:promoted",
+    "model:imported",
     "model:refused",
     "report:written",
     "mapping:approved",
@@ -58,10 +59,16 @@ class Learning:
 
     async def open(self) -> None:
         self._shown = self._sheet.panel(await self._html(), self.heard)
+        if self._sheet.may(Role.ADMIN):
+            self._sheet.panel(rendered("import.html"))
+            self._sheet.drop(routes.IMPORT_PATH, self.refresh, MODELS)
+
+    async def refresh(self) -> None:
+        self._shown.show(await self._html())
 
     async def beat(self, new: Beat) -> None:
         if new.names & _OURS:
-            self._shown.show(await self._html())
+            await self.refresh()
 
     async def heard(self, act: Act) -> None:
         reason = act.form.get("reason", "").strip()[:500]
@@ -74,7 +81,7 @@ class Learning:
             await self._roll_back(back)
         elif act.do == "compare":
             self._compared = [version for version in act.form.values() if version][:2]
-        self._shown.show(await self._html())
+        await self.refresh()
 
     async def _promote(self, body: routes.Promotion) -> None:
         version, self._asked = self._asked, ""
@@ -124,6 +131,8 @@ def _rendered(session: Session, services: Services, status: ModelStatus, chosen:
         curves=content.get("curves", {}),
         parts=PARTS,
         weak=[one for one in content.get("slices", ()) if one["weak"]][:12],
+        confusions=content.get("confusions", ())[:12],
+        targets=[one for one in content.get("targets", ()) if one["recall"] < 1][:12],
         agreement=activity.agreement(session),
         asked=chosen.asked,
         rollback=ROLLBACK,

@@ -1,7 +1,7 @@
 """Pieces of a page that NiceGUI keeps in step with the server: HTML, and a place to drop files."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from markupsafe import Markup
@@ -41,12 +41,31 @@ class Panel(Element, component="panel.js"):
             self.update()
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a place for files takes: how a browser chooses them, in words, and whether it asks for
+    columns."""
+
+    accept: str
+    told: str
+    has_columns: bool
+
+
+ROWS = Taken(
+    ".csv,.gz,.jsonl,.parquet,.xlsx,.tsv,.txt", "CSV, JSONL (both also .gz), Parquet, XLSX", True
+)
+MODELS = Taken(".zip", "the .zip that Export gave", False)
+
+
 class Drop(Element, component="drop.js"):
     """Takes files and sends them to a route of the API; `sent` hears of each."""
 
-    def __init__(self, url: str, sent: Callable[[], Awaitable[None]], *, trusted: bool) -> None:
+    def __init__(
+        self, url: str, sent: Callable[[], Awaitable[None]], takes: Taken, *, trusted: bool
+    ) -> None:
         super().__init__()
         self._props["url"] = url
+        self._props["takes"] = asdict(takes)
         self._props["trusted"] = trusted
         self.on("sent", lambda _: sent())
 

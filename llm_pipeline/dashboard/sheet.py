@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 from llm_pipeline.api import auth
 from llm_pipeline.api.auth import Caller
 from llm_pipeline.api.deps import Services
-from llm_pipeline.dashboard.panel import Act, Drop, Heard, Panel
+from llm_pipeline.dashboard.panel import Act, Drop, Heard, Panel, Taken
 from llm_pipeline.dashboard.pulse import Beat, Pulse, look
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.domain.records import Role
@@ -107,8 +107,8 @@ class Sheet:
         self._boot.append(Markup('<div class="{}">{}</div>').format(css, html))
         return Panel(html, None if heard is None else self._guarded(heard), keys).classes(css)
 
-    def drop(self, url: str, sent: Callable[[], Awaitable[None]]) -> Drop:
-        return Drop(url, sent, trusted=self.may(Role.REVIEWER)).classes("part")
+    def drop(self, url: str, sent: Callable[[], Awaitable[None]], takes: Taken) -> Drop:
+        return Drop(url, sent, takes, trusted=self.may(Role.REVIEWER)).classes("part")
 
     async def read(self, query: Callable[..., Found], *given: Any) -> Found:
         """Run a query in a thread, with a reading session first."""

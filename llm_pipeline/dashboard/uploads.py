@@ -8,7 +8,7 @@ from llm_pipeline.api import center as center_routes
 from llm_pipeline.api import uploads as routes
 from llm_pipeline.api.schemas import NewMapping, SubmittedMapping
 from llm_pipeline.api.uploads import PATH, UploadOut
-from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.panel import ROWS, Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
@@ -34,7 +34,7 @@ class Uploads:
         may = sheet.may(Role.SUBMITTER)
         sheet.panel(rendered("uploads_head.html"))
         if may:
-            sheet.drop(PATH, self.refresh)
+            sheet.drop(PATH, self.refresh, ROWS)
             self._single = sheet.panel(self._form(None), self.heard)
         self._list = sheet.panel(await self._html(), self.heard)
 

@@ -174,6 +174,7 @@ def model_evaluation(pipeline: Pipeline) -> MaterializeResult[Any]:
             "weak_slices": table(weak),
             "slices": table(content["slices"]),
             "worst_targets": table(content["targets"]),
+            "confusions": table(content["confusions"]),
             "surest_wrong_answers": table(content["surest_wrong"]),
             **shown,
         },

@@ -1,4 +1,4 @@
-"""Where a recogniser is weak: by slice of the stream, by target, and its surest wrong answers.
+"""Where a recogniser is weak: by slice, by target, what it confuses, its surest wrong answers.
 
 All of it reads an answered stream as `progressive.answer_stream` returns it.
 """
@@ -157,6 +157,25 @@ def surest_wrong(stream: pd.DataFrame, limit: int = WRONG) -> pd.DataFrame:
     wrong = stream[~stream["correct"]].sort_values("probability", ascending=False, kind="stable")
     once = wrong.drop_duplicates(["normalized", "target", "predicted"]).head(limit)
     return once[["text", "target", "predicted", "probability", "evidence"]].reset_index(drop=True)
+
+
+def confusions(stream: pd.DataFrame, limit: int = WRONG) -> pd.DataFrame:
+    """Return which targets are taken for which others, the most rows first.
+
+    A line is a pair of target and wrong answer: `rows`, their `share` of the target's rows, the
+    mean `probability` they came with, and the surest of their texts as `example`.
+    """
+    wrong = stream[~stream["correct"] & (stream["predicted"] != "")]
+    surest = wrong.sort_values("probability", ascending=False, kind="stable")
+    pairs = surest.groupby(["target", "predicted"], sort=False, as_index=False, observed=True)
+    table = pairs.agg(
+        rows=("text", "size"), probability=("probability", "mean"), example=("text", "first")
+    )
+    rows = stream["target"].value_counts()
+    table.insert(3, "share", _share(table["rows"], table["target"].map(rows)))
+    order = ["rows", "target", "predicted"]
+    ordered = table.sort_values(order, ascending=[False, True, True], ignore_index=True)
+    return ordered.head(limit)
 
 
 def _share(part: "pd.Series[int]", whole: "pd.Series[int]") -> "pd.Series[float]":

@@ -86,6 +86,7 @@ def _tables(
         "slices": breakdown.slices(stream, material.catalogue),
         "targets": breakdown.by_target(stream, material.catalogue),
         "held_out_targets": breakdown.by_target(held_out, material.catalogue),
+        "confusions": breakdown.confusions(stream),
         "surest_wrong": breakdown.surest_wrong(stream),
     }
 
@@ -108,6 +109,7 @@ def _report(
         "curves": points,
         "slices": tables["slices"].to_dict("records"),
         "targets": tables["targets"].head(WORST).to_dict("records"),
+        "confusions": tables["confusions"].head(WORST).to_dict("records"),
         "surest_wrong": tables["surest_wrong"].head(WORST).to_dict("records"),
     }
     return quality.record_report(session, KIND, model.as_of, verdict, content, actor, at)

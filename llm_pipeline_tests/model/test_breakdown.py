@@ -11,6 +11,7 @@ import pytest
 from llm_pipeline.domain.records import Target
 from llm_pipeline.model.breakdown import (
     by_target,
+    confusions,
     dimensions,
     effective_rows,
     script,
@@ -137,6 +138,24 @@ def test_targets_come_with_precision_and_recall_the_worst_first() -> None:
     }  # fmt: skip
 
 
+def test_confusions_tell_what_is_taken_for_what() -> None:
+    right = [(f"r{n}", "a", "a", 1.0) for n in range(6)]
+    taken = [("t1", "a", "b", 0.4), ("t2", "a", "b", 0.8), ("t3", "b", "a", 0.9)]
+    table = confusions(answered([*right, *taken, ("unknown", "b", "", 0.0)]))
+    assert table.to_dict("records") == [
+        {
+            "target": "a", "predicted": "b", "rows": 2, "share": 0.25,
+            "probability": pytest.approx(0.6), "example": "t2",
+        },
+        {
+            "target": "b", "predicted": "a", "rows": 1, "share": 0.5,
+            "probability": pytest.approx(0.9), "example": "t3",
+        },
+    ]  # fmt: skip
+    assert confusions(answered(right)).empty
+    assert len(confusions(answered(taken), limit=1)) == 1
+
+
 def test_the_surest_wrong_answers_are_told_once() -> None:
     lines = [("x", "a", "b", 0.4), ("y", "a", "b", 0.8), ("x", "a", "b", 0.5), ("z", "a", "a", 1.0)]
     found = surest_wrong(answered(lines))
@@ -149,6 +168,7 @@ def test_an_empty_stream_has_no_slices_and_no_targets() -> None:
     assert slices(empty, CATALOGUE).empty
     assert by_target(empty, CATALOGUE).empty
     assert surest_wrong(empty).empty
+    assert confusions(empty).empty
 
 
 def test_tables_can_be_written_as_json() -> None:

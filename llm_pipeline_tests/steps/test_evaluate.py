@@ -83,7 +83,7 @@ def test_the_newest_model_is_evaluated_over_the_stream(
     assert [file.path for file in client.list_artifacts(model.run_id, "evaluation")] == [
         f"evaluation/{name}"
         for name in (
-            "accuracy_over_time.png", "held_out_targets.json", "reliability.png",
+            "accuracy_over_time.png", "confusions.json", "held_out_targets.json", "reliability.png",
             "risk_coverage.png", "slices.json", "surest_wrong.json", "targets.json",
         )
     ]  # fmt: skip
