@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     health_seconds: float = Field(
         default=5.0, gt=0, description="seconds between two looks at every component"
     )
+    numbers_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="seconds between two measurements of this installation that are kept",
+    )
     low_disk_mb: int = Field(
         default=2048, ge=1, description="free MiB below which the disk is degraded; a tenth: down"
     )

@@ -50,6 +50,7 @@ from llm_pipeline.api.errors import Problem
 from llm_pipeline.api.intake import INCOMING
 from llm_pipeline.api.live import Live
 from llm_pipeline.api.measuring import Measured, Requests
+from llm_pipeline.api.own_numbers import OwnNumbers
 from llm_pipeline.api.plan_worker import PlanWorker
 from llm_pipeline.api.watcher import watcher_of
 from llm_pipeline.api.webhook_worker import WebhookWorker
@@ -128,6 +129,7 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     services.worker.start()
     services.plans.start()
     services.watcher.start()
+    services.numbers.start()
     services.webhooks.start()
     try:
         yield
@@ -154,12 +156,14 @@ def _open(settings: Settings, requests: Requests) -> Services:
         PlanWorker(parts),
         requests,
         watcher,
+        OwnNumbers(parts, live, requests),
         WebhookWorker(parts),
     )
 
 
 def _close(services: Services) -> None:
     services.watcher.stop()
+    services.numbers.stop()
     services.live.stop()
     services.webhooks.stop()
     services.worker.stop()

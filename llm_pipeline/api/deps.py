@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from llm_pipeline.api.live import Live
 from llm_pipeline.api.measuring import Requests
+from llm_pipeline.api.own_numbers import OwnNumbers
 from llm_pipeline.api.plan_worker import PlanWorker
 from llm_pipeline.api.watcher import Watcher
 from llm_pipeline.api.webhook_worker import WebhookWorker
@@ -28,6 +29,7 @@ class Services:
     plans: PlanWorker
     requests: Requests
     watcher: Watcher
+    numbers: OwnNumbers
     webhooks: WebhookWorker
 
 

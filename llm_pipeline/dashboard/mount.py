@@ -35,6 +35,7 @@ from llm_pipeline.dashboard import (
     plans,
     recognition,
     review,
+    systems,
     targets,
     uploads,
     work,
@@ -80,6 +81,7 @@ PAGES: dict[str, tuple[str, Build]] = {
     "/automation": ("Automatic approval", _live(automation.Automation)),
     "/data": ("Data Management", data.build),
     "/gates": ("Quality gates", _live(gates.Gates)),
+    "/systems": ("Pipeline and systems", systems.build),
     "/events": ("Events", _live(happenings.Happenings)),
     "/insights": ("Insights", _live(insights.Insights)),
 }

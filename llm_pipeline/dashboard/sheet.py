@@ -56,7 +56,11 @@ PLACES: tuple[tuple[Place, tuple[Place, ...]], ...] = (
     ),
     (
         Place("/data", "Data Management", "alerts"),
-        (Place("/gates", "Quality gates"), Place("/events", "Events")),
+        (
+            Place("/gates", "Quality gates"),
+            Place("/systems", "Pipeline and systems"),
+            Place("/events", "Events"),
+        ),
     ),
     (Place("/insights", "Insights"), ()),
 )

@@ -26,6 +26,7 @@ POLICIES = {
     "performance_report": _DAILY,
     "model_evaluation": _DAILY,
     "approval_policy": _DAILY,
+    "forgotten": _DAILY,
     "label_errors": _WEEKLY,
 }
 

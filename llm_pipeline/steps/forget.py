@@ -19,8 +19,8 @@ Delete = Callable[[Session, datetime], int]
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """After how long what goes: events; results of gates, reports, posted numbers and deliveries of
-    webhooks; keys, sessions and leases that ended; models that lost."""
+    """After how long what goes: events; results of gates, reports, posted numbers, deliveries of
+    webhooks and changes of components; keys, sessions and leases that ended; models that lost."""
 
     events: timedelta
     results: timedelta
@@ -38,6 +38,7 @@ class Forgotten:
     reports: int
     metrics: int
     deliveries: int
+    component_changes: int
     idempotency_keys: int
     credentials: int
     leases: int
@@ -63,6 +64,7 @@ def forget(
         reports=emptied(forgetting.reports_before, ages.results),
         metrics=emptied(forgetting.metrics_before, ages.results),
         deliveries=emptied(forgetting.deliveries_before, ages.results),
+        component_changes=emptied(forgetting.changes_before, ages.results),
         idempotency_keys=emptied(forgetting.keys_before, ages.ended),
         credentials=emptied(forgetting.credentials_before, ages.ended),
         leases=emptied(forgetting.leases_before, ages.ended),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from llm_pipeline.store import log, models
 from llm_pipeline.store.schema import events, idempotency_keys
 from llm_pipeline.store.schema_automation import shadow_answers
+from llm_pipeline.store.schema_health import component_changes
 from llm_pipeline.store.schema_operations import (
     credentials,
     gate_results,
@@ -87,6 +88,13 @@ def deliveries_before(session: Session, at: datetime) -> int:
     """Delete deliveries that ended, whichever way, and were last tried long ago."""
     d = webhook_deliveries.c
     return _some(session, webhook_deliveries, d.status != "pending", d.tried_at < at)
+
+
+def changes_before(session: Session, at: datetime) -> int:
+    """Delete what components were long ago, but not how each is."""
+    newest = select(func.max(component_changes.c.id)).group_by(component_changes.c.component)
+    old = component_changes.c.at < at, component_changes.c.id.not_in(newest)
+    return _some(session, component_changes, *old)
 
 
 def keys_before(session: Session, at: datetime) -> int:

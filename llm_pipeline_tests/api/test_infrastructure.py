@@ -98,6 +98,20 @@ def test_numbers_are_posted_shown_and_told(client: httpx.Client) -> None:
     assert event["payload"]["metrics"] == {"cpu": 12.5}
 
 
+def test_the_installation_measures_itself(server: Running, client: httpx.Client) -> None:
+    client.get("/api/llm/state").raise_for_status()
+    server.app.state.services.numbers.record()
+    posted = client.get("/api/ml/system-metrics", params={"source": "installation"}).json()
+    found = {one["name"]: one["value"] for one in posted}
+    assert found["requests_of_5_minutes"] >= 1
+    assert found["request_p95_ms"] > 0
+    assert found["memory_mb"] > 50
+    assert found["disk_free_gb"] > 0
+    assert found["recogniser_behind_events"] >= 0
+    (event,) = client.get("/api/llm-data/events", params={"name": "metrics:posted"}).json()["items"]
+    assert (event["actor"], event["payload"]["metrics"]) == ("api", found)
+
+
 def test_a_critical_limit_stops_automatic_approval_until_the_number_is_back(
     client: httpx.Client,
 ) -> None:

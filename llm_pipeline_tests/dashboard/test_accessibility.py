@@ -13,6 +13,8 @@ from llm_pipeline_tests.dashboard.test_journey import opened
 MAPPINGS = "/api/llm-center/mappings"
 ROWS = "text,target\nBLUE BOTTLE 7,BLUE\nMOON CAFE,SBUX\nMOON CAFE,BLUE\n,SBUX\n"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+# Pages with something opened in them.
+OPEN = ("/center?status=all&mapping=1", "/uploads?upload=1", "/gates?suite=submissions")
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 360)]
 
 
@@ -42,7 +44,7 @@ def looked(
 
 def test_no_page_has_a_violation(looked: BrowserContext) -> None:
     found: set[tuple[str, str, str]] = set()
-    for path in PAGES:
+    for path in (*PAGES, *OPEN):
         page = opened(looked, path)
         results = Axe().run(page, options=RULES)
         for violation in results.response["violations"]:

@@ -96,7 +96,13 @@ def test_learning_ends_with_an_evaluation_that_says_where_the_model_is_weak(
     assert report is not None
     assert shown["verdict"] == report.verdict
     assert shown["progressive_rows"] == 60.0
-    assert {"slices", "weak_slices", "worst_targets", "confusions", "surest_wrong_answers"} <= shown.keys()
+    assert {
+        "slices",
+        "weak_slices",
+        "worst_targets",
+        "confusions",
+        "surest_wrong_answers",
+    } <= shown.keys()
     assert done[-1] == "model_evaluation"
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from llm_pipeline.domain.health import Health, Seen
 from llm_pipeline.domain.learning_events import ModelRefused
 from llm_pipeline.domain.records import GateResult, Role
 from llm_pipeline.errors import Conflict, Gone
 from llm_pipeline.steps.forget import Ages, Forgotten, forget
+from llm_pipeline.steps.observe import Observation, observe
 from llm_pipeline.steps.promote import promote
 from llm_pipeline.steps.subscribe import subscribe
 from llm_pipeline.store import (
+    components,
     credentials,
     forgetting,
     idempotency,
@@ -151,10 +154,23 @@ def test_the_newest_results_stay_and_old_ones_go(
     write()
     again = clear()
     assert (again.gate_results, again.reports, again.metrics) == (2, 1, 0)
-    assert clear() == Forgotten(0, 1, *[0] * 9)
+    assert clear() == Forgotten(0, 1, *[0] * 10)
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(gate_results)) == 2
         assert session.scalar(select(func.count()).select_from(reports)) == 1
+
+
+def test_what_components_were_long_ago_goes_but_not_how_they_are(
+    database: Database, clock: Clock, clear: Callable[[], Forgotten]
+) -> None:
+    with database.begin() as session:
+        for status in (Health.OK, Health.DOWN):
+            seen = Seen("Disk", status, "told")
+            observe(session, [Observation(seen, clock())], "tests", clock())
+    clock.time += YEARS
+    assert clear().component_changes == 1
+    with database.read() as session:
+        assert [one.status for one in components.history(session, 9)["Disk"]] == [Health.DOWN]
 
 
 def test_what_ended_goes_and_what_is_valid_stays(
