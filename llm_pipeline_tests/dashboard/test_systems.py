@@ -1,4 +1,4 @@
-"""Pipeline and systems in a real browser: numbers with their limits, what Dagster says, webhooks."""
+"""Pipeline and systems in a real browser: numbers and their limits, Dagster away, webhooks."""
 
 from playwright.sync_api import Browser, BrowserContext, expect
 
@@ -24,8 +24,7 @@ def test_posted_numbers_are_shown_as_they_come(
     expect(shown).to_contain_text("12")
     expect(shown).to_contain_text("outside")
     expect(shown.get_by_role("img", name="queue depth over time")).to_be_visible()
-    # Nothing listens at the address of Dagster here; the store knows what gates and models there
-    # are.
+    # Nothing listens at the address of Dagster here.
     expect(page.get_by_text("Dagster does not answer")).to_be_visible()
     expect(page.get_by_text("Webhooks")).to_have_count(0)
 
