@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from llm_pipeline import files, packed
+from llm_pipeline.domain import pacing
 from llm_pipeline.domain.center_events import (
     MappingApproved,
     SubmissionsReceived,
@@ -25,11 +26,6 @@ from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.vectors.rows import Known
 
 REJECTED_SHARE_THAT_FAILS = 0.5
-# Short transactions with a pause behind each: a person's decision never waits long for an upload.
-SLICE_ROWS = 5_000
-SMALLEST_SLICE = 1_500
-SLICE_SECONDS = 0.04
-PAUSE_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +175,7 @@ class _Merger:
         self._clock = clock
         self._progress = progress
         self._done = task.upload.rows_read
-        self._rows = SLICE_ROWS
+        self._pace = pacing.Pace()
 
     def merge(self) -> bool:
         """Merge all runs; False if the upload was cancelled meanwhile."""
@@ -197,7 +193,9 @@ class _Merger:
             began = time.perf_counter()
             if not self._write(session, run, part):
                 return False
-        self._pace(part.accepted, time.perf_counter() - began)
+            offset = log.next_offset(session)
+        self._pace.end(offset, part.accepted, time.perf_counter() - began)
+        time.sleep(pacing.PAUSE_SECONDS)
         self._done += part.accepted + len(part.rejected)
         total = self._task.upload.rows_total
         self._progress(Progress(self._done, self._runs.seen, total))
@@ -205,24 +203,17 @@ class _Merger:
 
     def _parts(self, run: Run) -> Iterator[_Part]:
         """Yield bad rows first: what a later look finds of a run was not set aside."""
-        bad, size = run.rejected, SLICE_ROWS
+        bad, size = run.rejected, pacing.SLICE_ROWS
         first = 1
         while True:
             head, bad = bad[:size], bad[size:]
             good = None
             if not bad and first <= run.staged.rows:
-                good = slices.Slice(run.staged, first, run.staged.slice_end(first, self._rows))
+                good = slices.Slice(run.staged, first, run.staged.slice_end(first, self._pace.rows))
                 first = good.last + 1
             yield _Part(head, good)
             if not bad and first > run.staged.rows:
                 return
-
-    def _pace(self, rows: int, seconds: float) -> None:
-        """Choose the next slice so that it takes as long as it should, and let others in."""
-        if rows:
-            wanted = int(rows * SLICE_SECONDS / max(seconds, 1e-6))
-            self._rows = max(SMALLEST_SLICE, min(SLICE_ROWS, wanted, 2 * self._rows))
-        time.sleep(PAUSE_SECONDS)
 
     def _write(self, session: Session, run: Run, part: _Part) -> bool:
         task = self._task
@@ -232,6 +223,7 @@ class _Merger:
         if now.rows_read != self._done:
             raise Conflict(f"another process is reading {task.path.name} already; let it finish")
         at, offset = self._clock(), log.next_offset(session)
+        self._pace.begin(offset)
         act = bulk.Act(now.id, now.actor, at, offset)
         uploads.set_aside(session, act, part.rejected)
         merged = bulk.Merged(0, 0)

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from llm_pipeline import reading_ahead
+from llm_pipeline.domain import pacing
 from llm_pipeline.domain.records import Status
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.errors import Conflict, InvalidInput
@@ -305,8 +306,8 @@ def _other(database: Database, tmp_path: Path) -> Database:
 
 def _in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of about ten rows, runs of about twenty, slices of seven."""
-    monkeypatch.setattr(ingest, "SLICE_ROWS", 7)
-    monkeypatch.setattr(ingest, "SMALLEST_SLICE", 7)
+    monkeypatch.setattr(pacing, "SLICE_ROWS", 7)
+    monkeypatch.setattr(pacing, "SMALLEST_SLICE", 7)
     monkeypatch.setattr(reading_ahead, "FIRST_RUN", 20)
     monkeypatch.setattr(reading_ahead, "LONGEST_RUN", 20)
     monkeypatch.setattr(pieces, "PIECE", 120)
@@ -522,11 +523,12 @@ from pathlib import Path
 from llm_pipeline import reading_ahead
 from llm_pipeline.domain.records import Status
 from llm_pipeline.readers import pieces
+from llm_pipeline.domain import pacing
 from llm_pipeline.steps import ingest
 from llm_pipeline.store.engine import Database, open_engine
 
 url, path, lands_as, module, name, calls = sys.argv[1:]
-ingest.SLICE_ROWS = ingest.SMALLEST_SLICE = 7
+pacing.SLICE_ROWS = pacing.SMALLEST_SLICE = 7
 reading_ahead.FIRST_RUN = reading_ahead.LONGEST_RUN = 20
 pieces.PIECE = 120
 real, left = getattr(import_module(module), name), [int(calls)]

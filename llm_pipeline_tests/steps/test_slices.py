@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from llm_pipeline import reading_ahead
+from llm_pipeline.domain import pacing
 from llm_pipeline.domain.records import Action, Status
-from llm_pipeline.steps import ingest
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.store import mappings, sorting
 from llm_pipeline.store.engine import Database, migrate, open_engine
@@ -93,8 +93,8 @@ def test_a_text_with_more_rows_than_a_slice_is_merged_in_several(
     approved: bool,
 ) -> None:
     monkeypatch.setattr(sorting, "MOST_OF_A_TEXT", 3)
-    monkeypatch.setattr(ingest, "SLICE_ROWS", 5)
-    monkeypatch.setattr(ingest, "SMALLEST_SLICE", 5)
+    monkeypatch.setattr(pacing, "SLICE_ROWS", 5)
+    monkeypatch.setattr(pacing, "SMALLEST_SLICE", 5)
     load_catalogue(database, clock)
     rows = [("A", "GS"), ("B", "UBER")] * 9 + [("A", "UBER"), ("A", "GS"), ("B", "NFLX")]
     ingest_rows(database, clock, tmp_path, rows, approved=approved)
