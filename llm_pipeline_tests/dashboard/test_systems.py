@@ -15,7 +15,7 @@ def test_posted_numbers_are_shown_as_they_come(
     page = opened(signed_in, "/systems")
     expect(page.get_by_text("None yet").first).to_be_visible()
     with dashboard.client("admin") as admin:
-        limit = {"queue_depth": {"high": 10, "severity": "warning"}}
+        limit = {"queue_depth": {"max": 10, "severity": "warning"}}
         assert admin.put(LIMITS, json={"source": "etl", "limits": limit}).is_success
         for depth in (3, 12):
             posted = {"source": "etl", "metrics": {"queue_depth": depth}}
