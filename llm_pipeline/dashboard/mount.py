@@ -107,6 +107,8 @@ def mount(api: FastAPI) -> None:
     # NiceGUI lets any origin open its socket; ours is the only one with business there.
     core.sio.eio.cors_allowed_origins = None
     pages.add_middleware(Hardened)
+    # Quasar's bar at the top edge would flash at each request, without a name for screen readers.
+    pages.config.quasar_config["loadingBar"]["skipHijack"] = True
     ui.run_with(
         api,
         title="llm_pipeline",
