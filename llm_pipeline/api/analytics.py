@@ -21,6 +21,8 @@ router = APIRouter(prefix="/api/llm-center", tags=["LLM Center"])
 Days = Annotated[int, Query(ge=1, le=366, description="how many days back, today included")]
 Top = Annotated[int, Query(ge=1, le=100, description="how many of the targets most texts mean")]
 _DECISIONS = tuple(action.value for action in Action)
+# What takes a text out of the queue: a skip or an undo is no work done.
+_SETTLES = (Action.APPROVE.value, Action.CORRECT.value, Action.REJECT.value)
 
 
 class StandingOut(FromStore):
@@ -48,7 +50,8 @@ class QueueOut(BaseModel):
 
 
 class ReviewerOut(BaseModel):
-    """Decisions of one person; an hour counts if it holds any. Undone ones are counted too."""
+    """What one person approved, corrected or rejected, undone or not; an hour counts if it holds
+    anything they did."""
 
     who: str
     decisions: int
@@ -177,7 +180,7 @@ def _reviewers(done: Sequence[analytics.Done]) -> list[ReviewerOut]:
             hours[one.who].add(one.hour)
     found = []
     for who, kinds in counts.items():
-        decided = sum(kinds[action] for action in _DECISIONS)
+        decided = sum(kinds[action] for action in _SETTLES)
         found.append(
             ReviewerOut(
                 who=who,

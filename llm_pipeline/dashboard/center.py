@@ -146,7 +146,12 @@ async def _table(sheet: Sheet, asked: Asked) -> Markup:
     def look(session: Session) -> Markup:
         found = mappings.page(session, asked.filter(), after, PER_PAGE, Sort(asked.sort), seconds)
         following = None if found.next_cursor is None else cursor_of(found.next_cursor)
-        keys = {key for one in found.items for key in (one.target, one.proposed_target) if key}
+        keys = {
+            key
+            for one in found.items
+            for key in (one.target, one.proposed_target, one.suggested_target)
+            if key
+        }
         names = catalogue.names(session, sorted(keys))
         return rendered("mappings.html", found=found, following=following, asked=asked, names=names)
 

@@ -15,6 +15,7 @@ from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat, Pulse
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.domain.health import Health
 from llm_pipeline.domain.records import Role
 from llm_pipeline.posting import LONGEST_URL
 from llm_pipeline.store import components, metrics, system_metrics
@@ -104,10 +105,12 @@ class Systems:
             by_source = defaultdict(list)
             for one in islice(found, PLOTTED):
                 by_source[one.source].append(_plotted(session, one))
+            # The oldest of a component is how it was found, and news only if it was not well.
             changed = [
                 change
                 for changes in components.history(session, CHANGES).values()
                 for change in changes
+                if len(changes) > 1 or change.status is not Health.OK
             ]
             return rendered(
                 "systems.html",

@@ -129,12 +129,19 @@ def limits(suite: str) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for rule in FIGURES[suite]:
-        ends = (("at least", "min_value"), ("at most", "max_value"))
-        said = [
-            f"{word} {rule.arguments[name]:g}"
-            for word, name in ends
-            if rule.arguments[name] is not None
-        ]
-        told = " and ".join(said) + (f" ({WARNING})" if rule.severity == WARNING else "")
+        told = _between(rule.arguments["min_value"], rule.arguments["max_value"])
+        told += f" ({WARNING})" if rule.severity == WARNING else ""
         found.setdefault(rule.column, []).append(told)
     return found
+
+
+def _between(low: float | None, high: float | None) -> str:
+    """Say between which ends a figure may be.
+
+    >>> _between(0, 0), _between(0.5, None)
+    ('0', 'at least 0.5')
+    """
+    if low is not None and low == high:
+        return f"{low:g}"
+    ends = (("at least", low), ("at most", high))
+    return " and ".join(f"{word} {end:g}" for word, end in ends if end is not None)
