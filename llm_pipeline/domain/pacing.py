@@ -8,8 +8,8 @@ import time
 
 SLICE_ROWS = 5_000
 SMALLEST_SLICE = 1_500
-# In company a slice takes about so long. Measured: 500 rows in 25 ms halve the upload, and a decision
-# hardly waits less, as what a slice costs whatever its size is then most of it.
+# In company a slice takes about so long. Measured: 500 rows in 25 ms halve the upload, and a
+# decision hardly waits less: what a slice costs, whatever its size, is then most of it.
 SLICE_SECONDS = 0.04
 # Who wrote so long ago is taken to be gone. The first one waits for a large slice.
 COMPANY_SECONDS = 10.0
