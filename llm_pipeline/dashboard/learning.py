@@ -13,7 +13,7 @@ from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
-from llm_pipeline.store import activity, models, quality
+from llm_pipeline.store import activity, catalogue, models, quality
 from llm_pipeline.store.engine import Session
 
 _OURS = {
@@ -120,6 +120,8 @@ def _rendered(session: Session, services: Services, status: ModelStatus, chosen:
     champion = models.champion(session)
     evaluation = quality.latest_report(session, "evaluation")
     content: dict[str, Any] = {} if evaluation is None else evaluation.content
+    confusions, wrong = content.get("confusions", [])[:12], content.get("surest_wrong", [])[:10]
+    keys = {one[which] for one in (*confusions, *wrong) for which in ("target", "predicted")}
     return rendered(
         "learning.html",
         status=status,
@@ -131,7 +133,9 @@ def _rendered(session: Session, services: Services, status: ModelStatus, chosen:
         curves=content.get("curves", {}),
         parts=PARTS,
         weak=[one for one in content.get("slices", ()) if one["weak"]][:12],
-        confusions=content.get("confusions", ())[:12],
+        confusions=confusions,
+        surest_wrong=wrong,
+        names=catalogue.names(session, sorted(keys)),
         targets=[one for one in content.get("targets", ()) if one["recall"] < 1][:12],
         agreement=activity.agreement(session),
         asked=chosen.asked,
