@@ -50,8 +50,8 @@ class QueueOut(BaseModel):
 
 
 class ReviewerOut(BaseModel):
-    """What one person approved, corrected or rejected, undone or not; an hour counts if it holds
-    anything they did."""
+    """What one person approved, corrected or rejected, less what they took back; an hour counts if
+    it holds anything they did."""
 
     who: str
     decisions: int
@@ -180,7 +180,8 @@ def _reviewers(done: Sequence[analytics.Done]) -> list[ReviewerOut]:
             hours[one.who].add(one.hour)
     found = []
     for who, kinds in counts.items():
-        decided = sum(kinds[action] for action in _SETTLES)
+        settled = sum(kinds[action] for action in _SETTLES)
+        decided = max(0, settled - kinds[Action.UNDO.value])
         found.append(
             ReviewerOut(
                 who=who,

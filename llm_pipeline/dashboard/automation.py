@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from llm_pipeline.api import automation as routes
 from llm_pipeline.api.automation_schemas import AuditAnswer, NewPolicy
+from llm_pipeline.dashboard import choosing
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
@@ -39,9 +40,12 @@ class Automation:
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
         self._asked = ""  # the id of an audit, or the name of what an admin is about to do
+        self._waiting: dict[str, audits.OpenAudit] = {}
+        self._q = ""  # what was typed to find the audit's target
 
     async def open(self) -> None:
         self._shown = self._sheet.panel(await self._html(), self.heard)
+        self._dialog = self._sheet.panel(Markup(""), self.heard)
 
     async def beat(self, new: Beat) -> None:
         if new.names & _OURS:
@@ -49,12 +53,27 @@ class Automation:
 
     async def heard(self, act: Act) -> None:
         if act.do in ("ask", "close"):
-            self._asked = act.arg if act.do == "ask" else ""
-        elif act.do == "answer" and self._asked.isdecimal():
-            await self._answer(int(self._asked), act.form.get("target", "").strip()[:500])
+            self._asked, self._q = act.arg if act.do == "ask" else "", ""
+        elif self._asked.isdecimal():
+            await self._audit(int(self._asked), act)
         elif act.do == "steer" and self._asked in STEERED:
             await self._steer(_order(self._asked, act.form), STEERED[self._asked])
         self._shown.show(await self._html())
+        self._dialog.show(await self._choices())
+
+    async def _audit(self, audit_id: int, act: Act) -> None:
+        if act.do in ("look", "pick"):
+            self._q = choosing.words(act)
+        first = await choosing.first(self._sheet, self._q) if act.do == "pick" else None
+        if first is not None or act.do in ("choose", "nothing"):
+            await self._answer(audit_id, first or (act.arg[:500] if act.do == "choose" else ""))
+
+    async def _choices(self) -> Markup:
+        asked = self._waiting.get(self._asked)
+        if asked is None:
+            return Markup("")
+        found = choosing.Asked(asked.text, self._q, may_be_nothing=True)
+        return await choosing.dialog(self._sheet, found)
 
     async def _answer(self, audit_id: int, target: str) -> None:
         await self._sheet.do(
@@ -64,7 +83,7 @@ class Automation:
                 self._sheet.services, caller, audit_id, AuditAnswer(target=target or None)
             ),
         )
-        self._asked = ""
+        self._asked = self._q = ""
         self._sheet.tell("thank you: the audit is answered")
 
     async def _steer(self, order: NewPolicy, done: str) -> None:
@@ -82,12 +101,12 @@ class Automation:
 
         def look(session: Session) -> Markup:
             waiting = audits.open_for(session, user, 0, SHOWN) if may else []
+            self._waiting = {str(one.id): one for one in waiting}
             return rendered(
                 "automation.html",
                 standing=routes.standing(session),
                 stops=breaker.history(session, SHOWN),
                 waiting=waiting,
-                asked=next((one for one in waiting if str(one.id) == asked), None),
                 steered=asked if asked in STEERED else "",
                 may=may,
                 steers=steers,

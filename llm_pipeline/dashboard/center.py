@@ -122,6 +122,7 @@ class Center:
                 await self._show()
 
     async def _show(self) -> None:
+        self._sheet.address(f"/center?{self._asked.query()}")
         self._table.show(await _table(self._sheet, self._asked))
         self._top.show(_top(self._sheet, self._asked, self._counts))
 

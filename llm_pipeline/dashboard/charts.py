@@ -178,7 +178,7 @@ def _names(labels: Sequence[str], step: float, *, centred: bool = True) -> Marku
         Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
             LEFT + at * step + offset,
             HEIGHT - 5,
-            anchors.get(at, "middle") if len(labels) > 2 else "middle",
+            anchors.get(at, "middle") if len(labels) > 1 else "middle",
             labels[at],
         )
         for at in shown

@@ -11,6 +11,8 @@ export default {
       <div v-if="takes.has_columns" class="drop-how">
         <label>Text column<input v-model="fields.text_column" type="text" autocomplete="off"></label>
         <label>Target column<input v-model="fields.target_column" type="text" autocomplete="off"></label>
+        <label>Time column<input v-model="fields.time_column" type="text" autocomplete="off" placeholder="none"></label>
+        <label>Amount column<input v-model="fields.amount_column" type="text" autocomplete="off" placeholder="none"></label>
         <label>Rows become<select v-model="fields.lands_as"><option value="pending">pending, for review</option>
           <option v-if="trusted" value="approved">approved labels</option></select></label>
       </div>
@@ -25,7 +27,7 @@ export default {
   data: () => ({
     over: false,
     files: [],
-    fields: { text_column: "text", target_column: "target", lands_as: "pending" },
+    fields: { text_column: "text", target_column: "target", time_column: "", amount_column: "", lands_as: "pending" },
   }),
   methods: {
     told: (file) => (file.done ? "received" : `${COUNT.format(Math.round((100 * file.sent) / (file.size || 1)))} %`),

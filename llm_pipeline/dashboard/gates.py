@@ -50,6 +50,7 @@ class Gates:
                 newest=newest,
                 suite=suite,
                 history=history,
+                checked=[f"{one.checked_at:%d %b %H:%M}" for one in reversed(history)],
                 failing=list(reversed([_failing(one) for one in history])),
                 figures=_figures(suite, history),
                 rows=_rows(session, suite, self._result, self._after, history),

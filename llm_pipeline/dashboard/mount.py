@@ -139,12 +139,20 @@ def _add(api: FastAPI, pulse: Pulse, path: str, title: str, build: Build) -> Non
             await build(sheet, pulse)
         except PipelineError as error:
             return _notice(notices.trouble(str(error)), HTTPStatus.UNPROCESSABLE_ENTITY)
-        except DatabaseError as error:
+        except Exception as error:  # noqa: BLE001 - NiceGUI's own page for it needs scripts of others
+            if not isinstance(error, DatabaseError):
+                return _broken(path)
             logger.warning("the page %s cannot be built: %s", path, error)
             told = "The database does not answer. Nothing is lost; try again in a moment."
             return _notice(notices.trouble(told), HTTPStatus.SERVICE_UNAVAILABLE)
         sheet.close()
         return None
+
+
+def _broken(path: str) -> HTMLResponse:
+    logger.exception("the page %s is broken", path)
+    told = "This page is broken, and that is our fault: the log of the API says where."
+    return _notice(notices.trouble(told), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _notice(notice: notices.Page, status: HTTPStatus) -> HTMLResponse:

@@ -9,7 +9,7 @@ from llm_pipeline.dashboard.pulse import Beat, Pulse
 from llm_pipeline.dashboard.rendering import plural, rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.dashboard.telling import told
-from llm_pipeline.store import conflicts, label_errors, log, models, plans
+from llm_pipeline.store import audits, conflicts, label_errors, log, models, plans
 from llm_pipeline.store.engine import Session
 
 _DECIDED = ("model:promoted", "model:refused")
@@ -75,6 +75,12 @@ def _todo(session: Session, beat: Beat) -> list[Todo]:
         if alert.acknowledged_by is None
     ][:3]
     found += [
+        Todo(
+            audits.open_count(session),
+            "Texts to audit",
+            "they prove that automatic approval may go on",
+            "/automation",
+        ),
         Todo(pending, "Texts to review", "the most valuable first", "/review"),
         Todo(
             conflicts.count(session),

@@ -130,11 +130,11 @@ export default {
       const form = event.target;
       if (!form.dataset.do) return;
       event.preventDefault();
-      this.sent(form);
+      this.sent(form, form.dataset.enter);
     },
-    sent(form) {
+    sent(form, what = form.dataset.do) {
       clearTimeout(form.waiting);
-      this.act(form, form.dataset.do, { form: Object.fromEntries(new FormData(form)) });
+      this.act(form, what, { form: Object.fromEntries(new FormData(form)) });
     },
     input(event) {
       const form = event.target.closest("form[data-live]");

@@ -36,6 +36,16 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def change(value: float, digits: int = 4) -> str:
+    """Return a difference with its sign.
+
+    >>> change(0.01234), change(-0.00001)
+    ('+0.0123', '0.0000')
+    """
+    shown = f"{value:+.{digits}f}"
+    return shown if float(shown) else shown[1:]
+
+
 def size(value: int) -> str:
     """Return a number of bytes as a person says it.
 
@@ -79,7 +89,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        number=number, percent=percent, decimal=decimal, moment=moment, size=size, plural=plural
+        number=number,
+        percent=percent,
+        change=change,
+        decimal=decimal,
+        moment=moment,
+        size=size,
+        plural=plural,
     )
     made.globals.update(chart=charts)
     return made

@@ -4,6 +4,7 @@ A reviewer holds the group they look at, and decides about exactly what they saw
 else was faster with is said, and the next group comes.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -18,13 +19,14 @@ from llm_pipeline.api.queue_schemas import (
     NewLease,
     Release,
 )
+from llm_pipeline.dashboard import choosing
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat, Pulse
 from llm_pipeline.dashboard.rendering import plural, rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Action, Role
 from llm_pipeline.domain.review import Order
-from llm_pipeline.errors import Conflict, InvalidInput, NotFound
+from llm_pipeline.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from llm_pipeline.store import catalogue
 
 KEYS = {
@@ -45,7 +47,6 @@ ORDERS = {
     "random": "By lot",
 }
 _AHEAD = 2  # groups held: the one on the desk, and the next, so that it is there at once
-_CHOICES = 8
 
 
 @dataclass
@@ -83,8 +84,9 @@ class Review:
     async def beat(self, new: Beat) -> None:
         """An empty desk looks again when something came."""
         if self._desk.group is None and new.state.center.mappings["pending"]:
-            await self._lease()
-            self._shown.show(self._html())
+            with suppress(NotSignedIn):  # the next thing that somebody does here tells them
+                await self._lease()
+                self._shown.show(self._html())
 
     async def heard(self, act: Act) -> None:
         what = KEYS.get(act.arg, (act.arg, ""))[0] if act.do == "key" else act.do
@@ -120,19 +122,33 @@ class Review:
     async def _take(self, place: int) -> None:
         evidence = self._desk.group.evidence if self._desk.group else None
         if evidence is not None and place < len(evidence):
-            await self._decide(Action.CORRECT, target=evidence[place].target)
+            await self._choose_target(evidence[place].target)
+
+    async def _choose_target(self, key: str) -> None:
+        """Decide for a target: for the one that is offered, that is an approval."""
+        group = self._desk.group
+        if group is not None and group.offered == key:
+            await self._decide(Action.APPROVE)
+        else:
+            await self._decide(Action.CORRECT, target=key)
 
     async def _choose(self, what: str, act: Act) -> None:
         desk = self._desk
         if what == "correct":
             desk.choosing, desk.q = desk.group is not None, ""
         elif what == "look":
-            desk.q = act.form.get("q", "")[:200].replace("\x00", "")
+            desk.q = choosing.words(act)
+        elif what == "pick":
+            desk.q = choosing.words(act)
+            first = await choosing.first(self._sheet, desk.q)
+            if first is not None:
+                desk.choosing = False
+                await self._choose_target(first)
         elif what in ("close", "Escape"):
             desk.choosing = False
         elif what == "choose":
             desk.choosing = False
-            await self._decide(Action.CORRECT, target=act.arg[:500])
+            await self._choose_target(act.arg[:500])
 
     async def _decide(
         self, action: Action, *, near: bool = False, target: str | None = None
@@ -192,16 +208,9 @@ class Review:
         desk = self._desk
         if not desk.choosing or desk.group is None:
             return Markup("")
-        found = await self._sheet.read(catalogue.page, desk.q, "", _CHOICES) if desk.q else []
         evidence = [] if desk.q else desk.group.evidence or []
-        return rendered(
-            "choose.html",
-            q=desk.q,
-            found=found,
-            evidence=evidence,
-            named=desk.names,
-            group=desk.group,
-        )
+        asked = choosing.Asked(desk.group.texts[0].text, desk.q)
+        return await choosing.dialog(self._sheet, asked, evidence=evidence, named=desk.names)
 
     def _html(self) -> Markup:
         desk = self._desk

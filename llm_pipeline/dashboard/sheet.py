@@ -1,5 +1,6 @@
 """One open page: who looks at it, its panels, and what they do, checked again each time."""
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -134,6 +135,10 @@ class Sheet:
             return work(caller)
 
         return await run_in_threadpool(run)
+
+    def address(self, path: str) -> None:
+        """Let the address bar say what is shown, so that it can be kept and loaded again."""
+        ui.run_javascript(f"history.replaceState(null, '', {json.dumps(path)})")
 
     def tell(self, message: str, kind: str = "good") -> None:
         """Say something at the edge of the page for some seconds, aloud in a screen reader."""

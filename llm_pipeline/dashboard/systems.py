@@ -1,6 +1,7 @@
 """Pipeline and systems: every asset, numbers over time, what components were, and webhooks."""
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,6 +18,7 @@ from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.health import Health
 from llm_pipeline.domain.records import Role
+from llm_pipeline.errors import NotSignedIn
 from llm_pipeline.posting import LONGEST_URL
 from llm_pipeline.store import components, metrics, system_metrics
 from llm_pipeline.store.engine import Session
@@ -69,7 +71,8 @@ class Systems:
         dagster = services.parts.settings.dagster_url
         self._pipeline.show(rendered("pipeline.html", found=found, dagster=dagster))
         if self._sheet.may(Role.ADMIN):
-            self._hooks.show(await self._webhooks())
+            with suppress(NotSignedIn):  # the next thing that somebody does here tells them
+                self._hooks.show(await self._webhooks())
 
     async def heard(self, act: Act) -> None:
         if act.do in ("look", "close"):

@@ -66,6 +66,12 @@ class Targets:
             )
         except ValidationError as error:
             raise InvalidInput("a target needs a key and a name") from error
+        known = await self._sheet.read(catalogue.names, [body.key])
+        if body.key in known and "replace" not in form:
+            raise InvalidInput(
+                f"{body.key} is {known[body.key]} already: choose “change it if it is there” to "
+                "give it this name and category"
+            )
         done = await self._sheet.do(
             Role.ADMIN,
             "changing the catalogue",

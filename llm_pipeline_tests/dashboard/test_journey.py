@@ -67,7 +67,6 @@ def test_from_a_file_to_an_approved_text_by_keyboard_seen_live_by_another(
         page.keyboard.press("c" if undone.startswith("BLUE") else "a")
         if undone.startswith("BLUE"):
             page.get_by_placeholder("key or name of a target").fill("bottle")
-            page.keyboard.press("Tab")
             page.keyboard.press("Enter")
         expect(page.get_by_text("Nothing waits for you")).to_be_visible()
 
