@@ -225,8 +225,8 @@ def report() -> None:
         trained = models.history(session, limit=10)
     table = Table("version", "status", "as of", "accuracy", "held-out", "ECE", "why")
     for model in trained:
-        metrics = [model.metrics[n] for n in ("accuracy", "unseen_accuracy", "unseen_ece")]
-        told = [f"{value:.3f}" for value in metrics]
+        names = ("accuracy", "unseen_accuracy", "unseen_ece")
+        told = [f"{model.metrics[n]:.3f}" if n in model.metrics else "-" for n in names]
         table.add_row(model.version, model.status, str(model.as_of), *told, model.reason)
     out.print(table)
 

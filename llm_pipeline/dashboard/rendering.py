@@ -96,6 +96,7 @@ def _environment() -> Environment:
         moment=moment,
         size=size,
         plural=plural,
+        score=lambda metrics, name: metrics.get(name),
     )
     made.globals.update(chart=charts)
     return made

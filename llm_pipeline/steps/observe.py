@@ -1,4 +1,5 @@
-"""Observe components: keep how they are, tell and alert when that changes, stop what must stop."""
+"""Observe components: keep how they are, tell and alert when that changes; stop what must stop,
+and let it go on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,6 @@ def observe(
         if components.change(session, one.seen, before, since, actor, at):
             changed.append(one.seen.component)
         known = components.states(session)
-    if changed:
-        breaker.look(session, actor, at)
+    # Also where nothing changed: what raises and resolves alerts elsewhere does not look itself.
+    breaker.look(session, actor, at)
     return changed

@@ -56,6 +56,14 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Audits:
+    """How many audits were answered, and in how many the system was right."""
+
+    answered: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """An audit for which the system had an answer: one that is overdue is `wrong`.
 
@@ -203,6 +211,15 @@ def due_count(session: Session, since: datetime, before: datetime) -> int:
 def answered_count(session: Session) -> int:
     """Return how many of the audits drawn were answered in all."""
     return session.scalar(select(func.count()).where(_a.answered_at.is_not(None), ~_is_held)) or 0
+
+
+def by_model(session: Session) -> dict[str, Audits]:
+    """Return the answered audits that a lot drew, by the version whose answer they judged."""
+    right: ColumnElement[int] = func.sum(case((_a.right, 1), else_=0))
+    judged = _a.answered_at.is_not(None), _a.right.is_not(None), _a.model_version.is_not(None)
+    query = select(_a.model_version, func.count(), right).where(*judged, ~_is_held)
+    rows = session.execute(query.group_by(_a.model_version))
+    return {row[0]: Audits(row[1], row[2]) for row in rows}
 
 
 def evidence(session: Session, since: datetime, at: datetime) -> list[Evidence]:

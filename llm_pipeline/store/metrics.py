@@ -16,6 +16,15 @@ def add(session: Session, source: str, values: Mapping[str, float], at: datetime
         session.execute(insert(metrics), rows)
 
 
+def all_series(
+    session: Session, source: str, limit: int = 100
+) -> dict[str, list[tuple[datetime, float]]]:
+    """Return the newest values of every number of a source, by its name."""
+    names = select(metrics.c.name).where(metrics.c.source == source).distinct()
+    found = session.scalars(names.order_by(metrics.c.name))
+    return {name: series(session, source, name, limit) for name in list(found)}
+
+
 def series(
     session: Session, source: str, name: str, limit: int = 100
 ) -> list[tuple[datetime, float]]:

@@ -29,11 +29,11 @@ from llm_pipeline.store.columns import Id
 from llm_pipeline.store.decisions import is_no_undo, is_undone
 from llm_pipeline.store.planned import another_waits, is_active
 from llm_pipeline.store.plans import Plan
-from llm_pipeline.store.schema import LIVE_STATUSES, decisions, mappings
+from llm_pipeline.store.schema import LIVE_STATUSES, decisions, mappings, submissions
 from llm_pipeline.store.schema_operations import plan_items, plan_leftovers
 from llm_pipeline.store.settling import Act, Change
 
-_i, _m, _d = plan_items.c, mappings.c, decisions.c
+_i, _m, _d, _s = plan_items.c, mappings.c, decisions.c, submissions.c
 _other = mappings.alias("other")
 _VALUES_OF_LIVE = [status.value for status in LIVE]
 
@@ -106,7 +106,7 @@ def _leave(session: Session, span: Span, rows: Select[Any], act: Act) -> int:
 
 def _applicable(span: Span) -> Select[Any]:
     made = MAKES[span.plan.action]
-    reasons = [(_m.version != _i.version, Blocked.CHANGED.name)]
+    reasons = [(_changed(span.plan), Blocked.CHANGED.name)]
     joined = plan_items.join(mappings, _m.id == _i.mapping_id)
     if made in LIVE:
         joined = joined.outerjoin(_other, _is_live_beside())
@@ -121,6 +121,18 @@ def _applicable(span: Span) -> Select[Any]:
     nothing = null().cast(Id)
     becomes = (literal(made.value), _i.target_id, nothing, nothing)
     return _rows(becomes, reasons).select_from(joined).where(span.covers())
+
+
+def _changed(plan: Plan) -> ColumnElement[bool]:
+    """Whether somebody changed a mapping since the preview. A model that looked at it again and
+    would still have it become the same is nobody."""
+    decided = exists().where(_d.mapping_id == _m.id, _d.decided_at >= plan.created_at)
+    came = exists().where(_s.mapping_id == _m.id, _s.received_at >= plan.created_at)
+    others = or_(_m.status != Status.PENDING.value, decided, came)
+    if MAKES[plan.action] in LIVE and plan.target is None:
+        becomes = func.coalesce(_m.proposed_target_id, _m.suggested_target_id)
+        others = or_(others, becomes.is_distinct_from(_i.target_id))
+    return and_(_m.version != _i.version, others)
 
 
 def _undoable(span: Span) -> Select[Any]:

@@ -62,19 +62,23 @@ def record_gate(
     checked = GateChecked(actor, result.suite, result.success, result.severity, result.rows, told)
     log.append(session, at, checked)
     new_id = save_gate(session, result, as_of, at, upload_id)
-    _alert(session, result, "; ".join(told), actor, at)
+    # What is wrong with a file is not in the store: it is told, and stops nobody else.
+    severity = result.severity if upload_id is None else "warning"
+    _alert(session, result, severity, "; ".join(told), actor, at)
     failing_rows.keep(session, new_id, result.suite, result.failing)
     return new_id
 
 
-def _alert(session: Session, result: GateResult, message: str, actor: str, at: datetime) -> None:
+def _alert(
+    session: Session, result: GateResult, severity: str, message: str, actor: str, at: datetime
+) -> None:
     if result.success:
         # A good file does not mend what is wrong with the rows that are in the store.
         if held_by(session, result.suite) is None:
             alerts.settle(session, ALERT_RULE, result.suite, actor, at)
         return
     message = f"the gate {result.suite} failed: {message}"
-    found = alerts.Finding(ALERT_RULE, result.suite, result.severity, message)
+    found = alerts.Finding(ALERT_RULE, result.suite, severity, message)
     alerts.tell(session, found, actor, at)
 
 

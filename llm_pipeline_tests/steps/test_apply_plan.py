@@ -163,6 +163,27 @@ def test_what_was_changed_since_the_preview_is_left_alone(database: Database, cl
     assert "became live" in left[2].reason
 
 
+@pytest.mark.parametrize(("target", "approved"), [(None, ["GS"]), ("NFLX", ["NFLX", "NFLX"])])
+def test_a_model_that_looks_again_changes_nothing_unless_it_would_become_something_else(
+    database: Database, clock: Clock, target: str | None, approved: list[str]
+) -> None:
+    merge(database, clock, [("A", None), ("B", None)])
+    _suggest(database, {1: "GS", 2: "GS"}, "1")
+    found = preview(database, clock, Action.APPROVE, PENDING, target)
+    _suggest(database, {1: "GS", 2: "UBER"}, "2")
+    done = apply(database, clock, found)
+    assert (done.decided, done.changed_since) == (len(approved), 2 - len(approved))
+    assert [row[2] for row in standing(database) if row[1] == "approved"] == approved
+
+
+def _suggest(database: Database, answers: dict[int, str], model_version: str) -> None:
+    with database.begin() as session:
+        for mapping, target in answers.items():
+            sure = Candidate(target, 0.9, "model")
+            answer = Recognition("", State.MATCHED, target, 0.9, (sure,))
+            suggestions.save(session, [(mapping, answer)], model_version)
+
+
 def test_a_target_retired_since_the_preview_is_given_to_nobody(
     database: Database, clock: Clock
 ) -> None:
