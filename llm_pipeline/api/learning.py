@@ -138,9 +138,14 @@ def feedback_loop(
         with services.parts.begin() as session:
             done.append(_take(session, caller, item))
     taken = [one for one in done if one.done != "refused"]
-    wrong = sum(not item.correct for item, d in zip(body, done, strict=True) if d in taken)
-    ids = [one.mapping_id for one in taken if one.mapping_id is not None]
-    event = FeedbackGiven(caller.user, len(taken), len(taken) - wrong, wrong, ids)
+    pairs = zip(body, done, strict=True)
+    called_wrong = [one for item, one in pairs if one in taken and not item.correct]
+    ids, wrong_ids = (
+        [one.mapping_id for one in some if one.mapping_id is not None]
+        for some in (taken, called_wrong)
+    )
+    wrong = len(called_wrong)
+    event = FeedbackGiven(caller.user, len(taken), len(taken) - wrong, wrong, ids, wrong_ids)
     settings = services.parts.settings
     with services.parts.begin() as session:
         if taken:

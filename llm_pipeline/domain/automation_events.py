@@ -113,3 +113,4 @@ class FeedbackGiven(Event):
     right: int
     wrong: int
     mappings: list[int]
+    wrong_mappings: list[int]

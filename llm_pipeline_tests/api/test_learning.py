@@ -131,10 +131,14 @@ def test_a_new_text_is_submitted_and_bad_items_do_no_harm(server: Running, live:
 
 def test_enough_wrong_answers_trigger_a_training_once(server: Running, live: Database) -> None:
     with server.client("submitter") as client:
-        wrong = {"text": "MOON CAFE", "correct": False}
-        few = client.post(FEEDBACK, json=[wrong, wrong]).json()
-        enough = client.post(FEEDBACK, json=[wrong]).json()
-        more = client.post(FEEDBACK, json=[wrong]).json()
+        moon, sun, bar, tea = (
+            {"text": text, "correct": False} for text in ("MOON CAFE", "SUN CAFE", "BAR", "TEA")
+        )
+        few = client.post(FEEDBACK, json=[moon, sun]).json()
+        again = client.post(FEEDBACK, json=[moon, moon]).json()
+        enough = client.post(FEEDBACK, json=[bar]).json()
+        more = client.post(FEEDBACK, json=[tea]).json()
+    assert again["wrong_since"] == 2, "who says it again says nothing new"
     assert (few["learning_triggered"], few["wrong_since"], few["needed"]) == (False, 2, 3)
     assert enough["learning_triggered"]
     assert not more["learning_triggered"]

@@ -64,8 +64,8 @@ def test_enough_decisions_ask_once_and_again_when_as_much_came(
 
 def test_wrong_answers_drift_and_audits_ask(store: Database, clock: Clock) -> None:
     with store.begin() as session:
-        for _ in range(2):
-            log.append(session, clock(), FeedbackGiven("ann", 3, 0, 3, []))
+        for ids in ([1, 2, 3], [4, 5, 6]):
+            log.append(session, clock(), FeedbackGiven("ann", 3, 0, 3, ids, ids))
         drift = alerts.Finding("drift", "submissions", "critical", "it drifts")
         number = alerts.raise_once(session, drift, clock())
         breaker.stop(session, Cause.AUDITS, "", "audits are wrong", "tests", clock())
@@ -184,7 +184,8 @@ def test_in_a_week_no_reason_is_lost_and_none_asks_twice(store: Database, clock:
             approved += number
         with store.begin() as session:
             if dice.random() < 0.02:
-                log.append(session, clock(), FeedbackGiven("ann", 4, 0, 4, []))
+                ids = [4 * step + n for n in range(4)]
+                log.append(session, clock(), FeedbackGiven("ann", 4, 0, 4, ids, ids))
             if running is not None and step >= running[1]:
                 run_id, _, upto = running
                 failed = dice.random() < 0.3
