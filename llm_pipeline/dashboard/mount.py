@@ -14,6 +14,7 @@ from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
+from jinja2 import TemplateError
 from nicegui import app as pages
 from nicegui import core, ui
 from starlette.concurrency import run_in_threadpool
@@ -85,6 +86,8 @@ PAGES: dict[str, tuple[str, Build]] = {
     "/events": ("Events", _live(happenings.Happenings)),
     "/insights": ("Insights", _live(insights.Insights)),
 }
+# What a page breaks by: NiceGUI's own page for it is blank under our policy.
+_OUR_FAULT = (ArithmeticError, AttributeError, LookupError, TemplateError, TypeError, ValueError)
 _ASSETS = "/assets"
 _OWN = ("/_nicegui/", "/_nicegui_ws/", f"{_ASSETS}/")
 _SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
@@ -139,9 +142,9 @@ def _add(api: FastAPI, pulse: Pulse, path: str, title: str, build: Build) -> Non
             await build(sheet, pulse)
         except PipelineError as error:
             return _notice(notices.trouble(str(error)), HTTPStatus.UNPROCESSABLE_ENTITY)
-        except Exception as error:  # noqa: BLE001 - NiceGUI's own page for it needs scripts of others
-            if not isinstance(error, DatabaseError):
-                return _broken(path)
+        except _OUR_FAULT:
+            return _broken(path)
+        except DatabaseError as error:
             logger.warning("the page %s cannot be built: %s", path, error)
             told = "The database does not answer. Nothing is lost; try again in a moment."
             return _notice(notices.trouble(told), HTTPStatus.SERVICE_UNAVAILABLE)
