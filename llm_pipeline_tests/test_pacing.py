@@ -57,8 +57,8 @@ def test_who_has_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     pace.end(6, pacing.SLICE_ROWS, 0.2)
     assert pace.rows == pacing.SLICE_ROWS
     pace.begin(7)
-    pace.end(8, pacing.SLICE_ROWS, 0.2)
-    assert pace.rows == int(pacing.SLICE_ROWS * pacing.SLICE_SECONDS / 0.2)
+    pace.end(8, pacing.SLICE_ROWS, 0.1)
+    assert pace.rows == int(pacing.SLICE_ROWS * pacing.SLICE_SECONDS / 0.1)
     monkeypatch.setattr(pacing, "COMPANY_SECONDS", 0.0)
     pace.begin(9)
     pace.end(10, 600, 0.01)

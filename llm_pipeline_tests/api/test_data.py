@@ -29,15 +29,17 @@ def trained(version: str) -> models.StoredModel:
 @pytest.mark.usefixtures("failed_gate")
 def test_an_alert_is_acknowledged_once_and_stays_open(server: Running) -> None:
     with server.client("reviewer") as reviewer, server.client("admin") as admin:
-        [alert] = reviewer.get(ALERTS).json()["items"]
+        # Automatic approval stops for it, with an alert of its own, at the watcher's next look.
+        raised = reviewer.get(ALERTS).json()["items"]
+        [alert] = [one for one in raised if one["rule"] == "gate_failed"]
         seen = reviewer.post(f"{ALERTS}/{alert['id']}/acknowledge").json()
         again = admin.post(f"{ALERTS}/{alert['id']}/acknowledge").json()
         events = reviewer.get("/api/llm-data/events").json()["items"]
         state = reviewer.get("/api/llm/state").json()
-    assert (alert["rule"], alert["acknowledged_by"]) == ("gate_failed", None)
+    assert alert["acknowledged_by"] is None
     assert seen["acknowledged_by"] == again["acknowledged_by"] == "reviewer"
     assert [event["name"] for event in events].count("alert:acknowledged") == 1
-    assert [one["id"] for one in state["alerts"]] == [alert["id"]]
+    assert alert["id"] in [one["id"] for one in state["alerts"]]
 
 
 def test_acknowledging_needs_a_reviewer_and_an_alert(server: Running) -> None:
@@ -52,7 +54,8 @@ def test_the_log_is_read_page_by_page_and_by_name(client: httpx.Client) -> None:
     rest = client.get("/api/llm-data/events", params={"cursor": first["next_cursor"]}).json()
     gates = client.get("/api/llm-data/events", params={"name": "gate:checked"}).json()
     offsets = [event["offset"] for event in first["items"] + rest["items"]]
-    assert offsets == [3, 2, 1]
+    assert len(offsets) >= 3
+    assert offsets == list(range(offsets[0], 0, -1))
     assert [event["payload"]["suite"] for event in gates["items"]] == ["submissions"]
 
 

@@ -12,7 +12,7 @@ from llm_pipeline_tests.dashboard.test_journey import opened
 MAPPINGS = "/api/llm-center/mappings"
 ROWS = "text,target\nBLUE BOTTLE 7,BLUE\nMOON CAFE,SBUX\nMOON CAFE,BLUE\n,SBUX\n"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
-LOOKS: list[tuple[Literal["light", "dark"], int]] = [("light", 1280), ("dark", 1280), ("dark", 360)]
+LOOKS: list[tuple[Literal["light", "dark"], int]] = [("light", 1280), ("dark", 360)]
 # Pages with something opened in them.
 OPEN = ("/center?status=all&mapping=1", "/uploads?upload=1", "/gates?suite=submissions")
 

@@ -316,6 +316,7 @@ def test_retention_tells_what_it_deleted(
                 "reports",
                 "metrics",
                 "deliveries",
+                "component_changes",
                 "idempotency_keys",
                 "credentials",
                 "leases",
