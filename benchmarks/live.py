@@ -131,10 +131,15 @@ def _reading(address: str, readers: list[Reader]) -> Iterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            loop.call_soon_threadsafe(task.cancel)
+        asyncio.run_coroutine_threadsafe(_end(tasks), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _read(address: str, reader: Reader, opened: asyncio.Event) -> None:
