@@ -21,8 +21,6 @@ router = APIRouter(prefix="/api/llm-center", tags=["LLM Center"])
 Days = Annotated[int, Query(ge=1, le=366, description="how many days back, today included")]
 Top = Annotated[int, Query(ge=1, le=100, description="how many of the targets most texts mean")]
 _DECISIONS = tuple(action.value for action in Action)
-# What takes a text out of the queue: a skip or an undo is no work done.
-_SETTLES = (Action.APPROVE.value, Action.CORRECT.value, Action.REJECT.value)
 
 
 class StandingOut(FromStore):
@@ -98,9 +96,7 @@ class AnalyticsOut(BaseModel):
 
 @router.get("/analytics", summary="Counts, rates and trends of the LLM Center")
 def get_analytics(services: Given, _caller: Viewer, days: Days = 30, top: Top = 10) -> AnalyticsOut:
-    today = now()
-    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
-    since = midnight - timedelta(days=days - 1)
+    since = first_midnight(days)
     with services.parts.read() as session:
         standing = analytics.standing(session)
         done = analytics.done_since(session, since)
@@ -112,7 +108,7 @@ def get_analytics(services: Given, _caller: Viewer, days: Days = 30, top: Top = 
                 for status in Status
             },
             automatic_share=_automatic(standing),
-            queue=_queue(session, today.date()),
+            queue=_queue(session, now().date()),
             decisions=_decisions(done),
             acceptance_rate=_share(done),
             reviewers=_reviewers(done),
@@ -124,12 +120,26 @@ def get_analytics(services: Given, _caller: Viewer, days: Days = 30, top: Top = 
         )
 
 
+def first_midnight(days: int) -> datetime:
+    """Return when the first of so many days began, today included (UTC)."""
+    midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - timedelta(days=days - 1)
+
+
+def counts_by_day(done: Sequence[analytics.Done]) -> defaultdict[date, Counter[str]]:
+    """Return what was done each day, by kind."""
+    counts: defaultdict[date, Counter[str]] = defaultdict(Counter)
+    for one in done:
+        counts[one.hour.date()][one.kind] += one.number
+    return counts
+
+
 _NOTHING = analytics.Standing(0, 0)
 
 
 def _automatic(standing: dict[str, analytics.Standing]) -> float | None:
     """The share of live mappings that no person approved."""
-    live = sum(standing.get(status, _NOTHING).mappings for status in analytics.LIVE)
+    live = analytics.live(standing)
     automatic = standing.get(Status.AUTO_APPROVED.value, _NOTHING).mappings
     return automatic / live if live else None
 
@@ -180,8 +190,7 @@ def _reviewers(done: Sequence[analytics.Done]) -> list[ReviewerOut]:
             hours[one.who].add(one.hour)
     found = []
     for who, kinds in counts.items():
-        settled = sum(kinds[action] for action in _SETTLES)
-        decided = max(0, settled - kinds[Action.UNDO.value])
+        decided = activity.settled(kinds)
         found.append(
             ReviewerOut(
                 who=who,
@@ -197,9 +206,7 @@ def _reviewers(done: Sequence[analytics.Done]) -> list[ReviewerOut]:
 
 def _by_day(done: Sequence[analytics.Done], first: date, days: int) -> list[DayOut]:
     """Every day in question, also those on which nothing happened."""
-    counts: defaultdict[date, Counter[str]] = defaultdict(Counter)
-    for one in done:
-        counts[one.hour.date()][one.kind] += one.number
+    counts = counts_by_day(done)
     return [
         DayOut(
             day=day,

@@ -1,6 +1,6 @@
 """How well models answer and gates pass, by version, by suite, and over time."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from llm_pipeline.api.analytics import Days
+from llm_pipeline.api.analytics import Days, counts_by_day, first_midnight
 from llm_pipeline.api.auth import Viewer
 from llm_pipeline.api.deps import Given
 from llm_pipeline.api.ml import ModelStatus, get_model_status
@@ -28,7 +28,6 @@ from llm_pipeline.store import (
     state,
     weeks,
 )
-from llm_pipeline.wiring import now
 
 router = APIRouter(tags=["Learning"])
 
@@ -236,13 +235,11 @@ def _suite(
 def get_stats(services: Given, caller: Viewer) -> MlStats:
     status = get_model_status(services, caller)
     with services.parts.read() as session:
-        standing = analytics.standing(session)
-        live = [standing[one].mappings for one in analytics.LIVE if one in standing]
         return MlStats(
             **status.model_dump(),
             offset=log.latest(session),
             targets=catalogue.count(session),
-            approved_texts=sum(live),
+            approved_texts=analytics.live(analytics.standing(session)),
             models=Counter(one.status for one in models.history(session, 1000)),
             audits_answered=audits.answered_count(session),
             audits_open=audits.open_count(session),
@@ -251,12 +248,9 @@ def get_stats(services: Given, caller: Viewer) -> MlStats:
 
 @router.get("/api/ml/analytics", summary="Trends of recognition by the day")
 def get_ml_analytics(services: Given, _caller: Viewer, days: Days = 30) -> MlAnalytics:
-    midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
-    since = midnight - timedelta(days=days - 1)
-    done: defaultdict[date, Counter[str]] = defaultdict(Counter)
+    since = first_midnight(days)
     with services.parts.read() as session:
-        for one in analytics.done_since(session, since):
-            done[one.hour.date()][one.kind] += one.number
+        done = counts_by_day(analytics.done_since(session, since))
         audited = {day.day: day for day in weeks.audited(session)}
         trained = Counter(one.trained_at.date() for one in models.history(session, 1000))
         none = weeks.Day(since.date(), 0, 0)

@@ -105,6 +105,7 @@ class Center:
     async def heard(self, act: Act) -> None:
         if act.do == "filter":
             self._asked = replace(Asked.of(act.form), status=self._asked.status)
+            self._sheet.address(f"/center?{self._asked.query()}")
         elif act.do == "page":
             self._asked = replace(self._asked, cursor=act.arg[:4000])
         elif act.do in ("show", "close"):
@@ -122,7 +123,6 @@ class Center:
                 await self._show()
 
     async def _show(self) -> None:
-        self._sheet.address(f"/center?{self._asked.query()}")
         self._table.show(await _table(self._sheet, self._asked))
         self._top.show(_top(self._sheet, self._asked, self._counts))
 

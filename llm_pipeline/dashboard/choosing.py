@@ -11,7 +11,7 @@ from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.store import catalogue
 
-_CHOICES = 12
+_CHOICES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,11 @@ def words(act: Act) -> str:
 
 async def first(sheet: Sheet, q: str) -> str | None:
     """Return the key of the first target that is shown for what was typed, None without one."""
-    found = await sheet.read(catalogue.page, q, "", _CHOICES) if q else []
-    return next((one.key for one in found if not one.retired), None)
+    return next((one.key for one in await _found(sheet, q) if not one.retired), None)
+
+
+async def _found(sheet: Sheet, q: str) -> list[catalogue.CatalogueEntry]:
+    return await sheet.read(catalogue.page, q, "", _CHOICES) if q else []
 
 
 async def dialog(
@@ -42,5 +45,5 @@ async def dialog(
     named: Mapping[str, str] | None = None,
 ) -> Markup:
     """Return the dialog: its acts are `look`, `pick` (Enter), `choose`, `nothing` and `close`."""
-    found = await sheet.read(catalogue.page, asked.q, "", _CHOICES) if asked.q else []
+    found = await _found(sheet, asked.q)
     return rendered("choose.html", asked=asked, found=found, evidence=evidence, named=named or {})

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from llm_pipeline.api.paging import cursor_of, row_position
 from llm_pipeline.dashboard.pulse import Beat
-from llm_pipeline.dashboard.rendering import rendered
+from llm_pipeline.dashboard.rendering import moment_label, rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.gate import LISTED
 from llm_pipeline.errors import InvalidInput
@@ -50,7 +50,7 @@ class Gates:
                 newest=newest,
                 suite=suite,
                 history=history,
-                checked=[f"{one.checked_at:%d %b %H:%M}" for one in reversed(history)],
+                checked=[moment_label(one.checked_at) for one in reversed(history)],
                 failing=list(reversed([_failing(one) for one in history])),
                 figures=_figures(suite, history),
                 rows=_rows(session, suite, self._result, self._after, history),
@@ -81,7 +81,7 @@ def _figures(suite: str, history: Sequence[StoredGateResult]) -> list[dict[str, 
             "value": own[0].figures.get(name),
             "limits": "; ".join(told),
             "was": [one.figures.get(name) for one in reversed(own)],
-            "labels": [f"{one.checked_at:%d %b %H:%M}" for one in reversed(own)],
+            "labels": [moment_label(one.checked_at) for one in reversed(own)],
         }
         for name, told in limits(suite).items()
     ]

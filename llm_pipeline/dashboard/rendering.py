@@ -71,6 +71,24 @@ def moment(value: datetime | None, how: str = "ago") -> Markup:
     )
 
 
+def moment_label(value: datetime) -> str:
+    """Return a time as a plot names it.
+
+    >>> moment_label(datetime(2026, 3, 2, 9, 5))
+    '02 Mar 09:05'
+    """
+    return f"{value:%d %b %H:%M}"
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """Return a number without digits where it is whole.
+
+    >>> figure(1200.0), figure(0.5, 2), figure(None)
+    ('1,200', '0.50', '–')
+    """
+    return decimal(value, digits) if value is None or value % 1 else number(value)
+
+
 def plural(count: float, one: str, many: str = "") -> str:
     """Return a count with its noun.
 
@@ -93,6 +111,7 @@ def _environment() -> Environment:
         percent=percent,
         change=change,
         decimal=decimal,
+        figure=figure,
         moment=moment,
         size=size,
         plural=plural,

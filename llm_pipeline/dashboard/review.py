@@ -4,7 +4,6 @@ A reviewer holds the group they look at, and decides about exactly what they saw
 else was faster with is said, and the next group comes.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -26,8 +25,8 @@ from llm_pipeline.dashboard.rendering import plural, rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Action, Role
 from llm_pipeline.domain.review import Order
-from llm_pipeline.errors import Conflict, InvalidInput, NotFound, NotSignedIn
-from llm_pipeline.store import catalogue
+from llm_pipeline.errors import Conflict, InvalidInput, NotFound
+from llm_pipeline.store import activity, catalogue
 
 KEYS = {
     "a": ("approve", "Approve what is offered"),
@@ -84,9 +83,8 @@ class Review:
     async def beat(self, new: Beat) -> None:
         """An empty desk looks again when something came."""
         if self._desk.group is None and new.state.center.mappings["pending"]:
-            with suppress(NotSignedIn):  # the next thing that somebody does here tells them
-                await self._lease()
-                self._shown.show(self._html())
+            await self._lease()
+            self._shown.show(self._html())
 
     async def heard(self, act: Act) -> None:
         what = KEYS.get(act.arg, (act.arg, ""))[0] if act.do == "key" else act.do
@@ -215,7 +213,12 @@ class Review:
     def _html(self) -> Markup:
         desk = self._desk
         return rendered(
-            "review.html", desk=desk, group=desk.group, keys=KEYS, orders=ORDERS, today=desk.today
+            "review.html",
+            desk=desk,
+            group=desk.group,
+            keys=KEYS,
+            orders=ORDERS,
+            settled=activity.settled(desk.today),
         )
 
 
@@ -226,7 +229,7 @@ async def build(sheet: Sheet, pulse: Pulse) -> None:
         return
     review = Review(sheet)
     await review.open()
-    pulse.moved.subscribe(review.beat)
+    pulse.moved.subscribe(sheet.unasked(review.beat))
 
 
 def _order(word: str) -> str:

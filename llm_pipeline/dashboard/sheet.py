@@ -3,8 +3,9 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from markupsafe import Markup
 from nicegui import ui
@@ -24,6 +25,7 @@ from llm_pipeline.store.state import DatabaseError
 logger = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
+Given = ParamSpec("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,16 @@ class Sheet:
             return work(caller)
 
         return await run_in_threadpool(run)
+
+    def unasked(self, work: Callable[Given, Awaitable[None]]) -> Callable[Given, Awaitable[None]]:
+        """Return what a page does by itself, silent once its reader has signed out: the next thing
+        that somebody does there tells them."""
+
+        async def quiet(*given: Given.args, **named: Given.kwargs) -> None:
+            with suppress(NotSignedIn):
+                await work(*given, **named)
+
+        return quiet
 
     def address(self, path: str) -> None:
         """Let the address bar say what is shown, so that it can be kept and loaded again."""

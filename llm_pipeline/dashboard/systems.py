@@ -1,7 +1,6 @@
 """Pipeline and systems: every asset, numbers over time, what components were, and webhooks."""
 
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,11 +13,10 @@ from llm_pipeline.api.auth import Caller
 from llm_pipeline.api.pipeline_health import get_pipeline_health
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat, Pulse
-from llm_pipeline.dashboard.rendering import rendered
+from llm_pipeline.dashboard.rendering import moment_label, rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.health import Health
 from llm_pipeline.domain.records import Role
-from llm_pipeline.errors import NotSignedIn
 from llm_pipeline.posting import LONGEST_URL
 from llm_pipeline.store import components, metrics, system_metrics
 from llm_pipeline.store.engine import Session
@@ -71,8 +69,7 @@ class Systems:
         dagster = services.parts.settings.dagster_url
         self._pipeline.show(rendered("pipeline.html", found=found, dagster=dagster))
         if self._sheet.may(Role.ADMIN):
-            with suppress(NotSignedIn):  # the next thing that somebody does here tells them
-                self._hooks.show(await self._webhooks())
+            self._hooks.show(await self._webhooks())
 
     async def heard(self, act: Act) -> None:
         if act.do in ("look", "close"):
@@ -149,7 +146,7 @@ class Systems:
 
 def _plotted(session: Session, one: SystemMetric) -> Plotted:
     found = metrics.series(session, f"system:{one.source}", one.name, POINTS)[::-1]
-    return Plotted(one, [f"{at:%d %b %H:%M}" for at, _ in found], [value for _, value in found])
+    return Plotted(one, [moment_label(at) for at, _ in found], [value for _, value in found])
 
 
 async def build(sheet: Sheet, pulse: Pulse) -> None:
@@ -157,4 +154,4 @@ async def build(sheet: Sheet, pulse: Pulse) -> None:
     page = Systems(sheet)
     await page.open()
     pulse.moved.subscribe(page.beat)
-    ui.timer(LOOK_SECONDS, page.look, immediate=True)
+    ui.timer(LOOK_SECONDS, sheet.unasked(page.look), immediate=True)

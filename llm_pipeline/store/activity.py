@@ -27,6 +27,10 @@ OPINION = "opinion"
 AUTO_APPROVED = "auto_approved"
 
 
+# What takes a text out of the queue: a skip or an undo is no work done.
+SETTLED = (Action.APPROVE.value, Action.CORRECT.value, Action.REJECT.value)
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How often reviewers took what a model version had suggested, among the texts they decided."""
@@ -35,6 +39,17 @@ class Agreement:
     decided: int
     agreed: int
     mean_probability: float
+
+
+def settled(counts: Mapping[str, int]) -> int:
+    """Return how many texts somebody settled, out of what they did by kind, less what they took
+    back.
+
+    >>> settled({"approve": 3, "reject": 1, "skip": 5, "undo": 2}), settled({"undo": 1})
+    (2, 0)
+    """
+    done = sum(counts.get(action, 0) for action in SETTLED)
+    return max(0, done - counts.get(Action.UNDO.value, 0))
 
 
 def add(session: Session, at: datetime, who: str, counts: Mapping[str, int]) -> None:
@@ -112,7 +127,7 @@ def agreement(session: Session) -> list[Agreement]:
             d.policy_id.is_(None),
             d.suggested_target_id.is_not(None),
             d.previous_status == Status.PENDING.value,
-            d.action.in_([Action.APPROVE.value, Action.CORRECT.value, Action.REJECT.value]),
+            d.action.in_(SETTLED),
         )
         .group_by(d.model_version)
         .order_by(d.model_version)

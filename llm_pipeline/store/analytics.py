@@ -3,6 +3,7 @@ and people in question, never on the number of mappings.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,6 +60,11 @@ def standing(session: Session) -> dict[str, Standing]:
     query = select(s.status, func.sum(s.mappings), func.sum(s.rows)).group_by(s.status)
     found = {row[0]: Standing(int(row[1]), int(row[2])) for row in session.execute(query)}
     return {status: counts for status, counts in found.items() if counts.mappings}
+
+
+def live(standing: Mapping[str, Standing]) -> int:
+    """Return how many mappings are live, out of how many stand in each status."""
+    return sum(standing[status].mappings for status in LIVE if status in standing)
 
 
 def waiting(session: Session) -> list[Arrived]:

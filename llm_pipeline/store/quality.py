@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.learning_events import (
@@ -112,16 +112,20 @@ def latest_gate(session: Session, suite: str) -> StoredGateResult | None:
 def held_by(session: Session, suite: str) -> StoredGateResult | None:
     """Return the failure that holds what comes after a gate; results of files, whose bad rows were
     set aside, hold nothing."""
-    own = (gate_results.c.suite == suite) & gate_results.c.upload_id.is_(None)
-    query = select(gate_results).where(own).order_by(gate_results.c.id.desc()).limit(1)
+    query = select(gate_results).where(_own(suite)).order_by(gate_results.c.id.desc()).limit(1)
     row = session.execute(query).first()
     return None if row is None or row.success else StoredGateResult(*row)
 
 
+def _own(suite: str) -> ColumnElement[bool]:
+    return (gate_results.c.suite == suite) & gate_results.c.upload_id.is_(None)
+
+
 def newest_failure(session: Session, suite: str) -> int:
     """Return the id of the newest result that held what comes after a gate, 0 if none ever did."""
-    own = (gate_results.c.suite == suite) & gate_results.c.upload_id.is_(None)
-    query = select(func.max(gate_results.c.id)).where(own, gate_results.c.success.is_(False))
+    query = select(func.max(gate_results.c.id)).where(
+        _own(suite), gate_results.c.success.is_(False)
+    )
     return session.scalar(query) or 0
 
 

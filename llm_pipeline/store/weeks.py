@@ -7,12 +7,9 @@ from sqlalchemy import ColumnElement, Integer, case, func, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.automation import AuditKind
-from llm_pipeline.domain.records import Action
-from llm_pipeline.store.activity import AUTO_APPROVED, as_date
+from llm_pipeline.store.activity import AUTO_APPROVED, SETTLED, as_date
 from llm_pipeline.store.schema_automation import audits
 from llm_pipeline.store.schema_derived import activity_counts
-
-SETTLED = (Action.APPROVE.value, Action.CORRECT.value, Action.REJECT.value)
 
 _a = activity_counts.c
 
