@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llm_pipeline.domain.records import Role
+from llm_pipeline.errors import NotFound
 from llm_pipeline.store import credentials
 from llm_pipeline.terminal import out
 from llm_pipeline.up import sign_in_link
@@ -40,6 +41,8 @@ def commands(parts: Callable[[], Parts]) -> typer.Typer:
         """End every token, link and session of a user. Example: llm-pipeline users revoke ann"""
         with parts().begin() as session:
             number = credentials.revoke(session, user, now())
+            if not number:
+                raise NotFound(f"{user!r} has no token, link or session that could be ended")
         out.print(f"{number} tokens, links and sessions of {user} ended")
 
     return users

@@ -169,6 +169,7 @@ def test_tokens_links_and_their_end(run: Run) -> None:
     assert len(token) == 43
     assert "/signin?code=" in run("users", "link", "ann").output
     assert "2 tokens, links and sessions of ann ended" in run("users", "revoke", "ann").output
+    assert "'ann' has no token" in str(run("users", "revoke", "ann").exception)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm_pipeline.api.deps import Word
 from llm_pipeline.api.schemas import Incoming
@@ -24,6 +24,12 @@ class NewPolicy(Incoming):
     stop: bool = False
     resume: bool = False
     reason: Word = ""
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("send max_error, confidence, stop or resume; a reason alone fits anew")
+        return self
 
 
 class StratumOut(BaseModel):

@@ -7,13 +7,18 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline.errors import InvalidInput
+
+Form = TypeVar("Form", bound=BaseModel)
 
 INCOMING = "incoming-"
 _LIMITS = {"MAX_MEMORY_FILE_SIZE": 0, "MAX_FIELDS": 20, "MAX_FIELD_SIZE": 10_000}
@@ -27,8 +32,25 @@ class Received:
     path: Path
     fields: dict[str, str]
 
+    def form(self, kind: type[Form]) -> Form:
+        """Return the fields, checked; RequestValidationError says which is wrong."""
+        try:
+            return kind.model_validate(self.fields)
+        except ValidationError as error:
+            raise RequestValidationError(
+                [{**one, "loc": ("form", *one["loc"])} for one in error.errors()]
+            ) from error
+
     def discard(self) -> None:
         shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def form_schema(kind: type[BaseModel], title: str) -> dict[str, Any]:
+    """Return what a route that takes a file with such fields says of its body in OpenAPI."""
+    schema = kind.model_json_schema()
+    schema["properties"]["file"] = {"type": "string", "format": "binary", "title": title}
+    schema["required"] = ["file"]
+    return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
 
 
 async def receive(request: Request, folder: Path) -> Received:

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi import Path as InPath
@@ -158,17 +158,11 @@ def export_model(services: Given, _caller: Admin, version: Version) -> FileRespo
     return FileResponse(path, media_type="application/zip", filename=path.name, background=done)
 
 
-def _form_schema() -> dict[str, Any]:
-    content = {"type": "string", "format": "binary", "title": "what export gave"}
-    schema = {"type": "object", "properties": {"file": content}, "required": ["file"]}
-    return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
-
-
 @router.post(
     IMPORT_PATH,
     status_code=201,
     summary="Register a model from another installation",
-    openapi_extra=_form_schema(),
+    openapi_extra=intake.form_schema(Incoming, "what export gave"),
 )
 async def post_import(request: Request, services: Given, caller: Admin) -> ModelOut:
     """It answers nobody before it is promoted."""

@@ -2,19 +2,25 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
-from llm_pipeline.api.auth import Admin, Viewer
-from llm_pipeline.api.deps import Cursor, Given, Limit, Word
+from llm_pipeline.api import intake
+from llm_pipeline.api.auth import Admin, Caller, Viewer
+from llm_pipeline.api.deps import Cursor, Given, Limit, Services, Word
 from llm_pipeline.api.paging import Page, page_of, position_of
-from llm_pipeline.api.schemas import Loaded, NewTarget, TargetOut
+from llm_pipeline.api.schemas import Incoming, Loaded, NewTarget, TargetOut
+from llm_pipeline.domain.records import Target
 from llm_pipeline.errors import InvalidInput
-from llm_pipeline.steps.load import load_targets
+from llm_pipeline.steps.load import load_targets, read_targets
 from llm_pipeline.store import catalogue, state
 from llm_pipeline.wiring import now
 
-router = APIRouter(prefix="/api/llm-center/targets", tags=["LLM Center"])
+PATH = "/api/llm-center/targets"
+FILE_PATH = f"{PATH}/file"
+router = APIRouter(prefix=PATH, tags=["LLM Center"])
 
 MAX_AT_ONCE = 10_000
 
@@ -38,8 +44,41 @@ def post_targets(
     if not 1 <= len(entries) <= MAX_AT_ONCE:
         raise InvalidInput(f"send 1 to {MAX_AT_ONCE} targets at once, not {len(entries)}")
     _refuse_twice(entries)
+    return _load(services, caller, [one.record() for one in entries])
+
+
+class CatalogueForm(Incoming):
+    """Which columns of a catalogue hold the key and the name; `category` is used where it is there,
+    all others become attributes."""
+
+    key_column: Word = Field(default="key", min_length=1)
+    name_column: Word = Field(default="name", min_length=1)
+
+
+@router.post(
+    "/file",
+    status_code=201,
+    summary="Create or change targets by key, from a CSV file",
+    openapi_extra=intake.form_schema(CatalogueForm, "CSV, also .gz"),
+)
+async def post_target_file(request: Request, services: Given, caller: Admin) -> Loaded:
+    """All of the file or nothing: a catalogue with a hole would set labels aside for weeks."""
+    received = await intake.receive(request, services.worker.folder)
+    try:
+        return await run_in_threadpool(_load_file, services, caller, received)
+    finally:
+        received.discard()
+
+
+def _load_file(services: Services, caller: Caller, received: intake.Received) -> Loaded:
+    form = received.form(CatalogueForm)
+    entries = read_targets(received.path, form.key_column, form.name_column)
+    return _load(services, caller, entries)
+
+
+def _load(services: Services, caller: Caller, entries: list[Target]) -> Loaded:
     with services.parts.begin() as session:
-        loaded = load_targets(session, [one.record() for one in entries], caller.user, now())
+        loaded = load_targets(session, entries, caller.user, now())
     return Loaded(created=loaded.created, changed=loaded.changed, total=loaded.total)
 
 

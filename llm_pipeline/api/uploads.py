@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline.api import intake
@@ -105,14 +104,12 @@ class UploadOut(BaseModel):
         return cls(**same, submitter=stored.actor, progress=ProgressOut.of(stored, now()))
 
 
-def _form_schema() -> dict[str, Any]:
-    schema = UploadForm.model_json_schema()
-    schema["properties"]["file"] = {"type": "string", "format": "binary", "title": KINDS}
-    schema["required"] = ["file"]
-    return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
-
-
-@router.post("", status_code=202, summary="Send a file of rows", openapi_extra=_form_schema())
+@router.post(
+    "",
+    status_code=202,
+    summary="Send a file of rows",
+    openapi_extra=intake.form_schema(UploadForm, KINDS),
+)
 async def post_upload(request: Request, services: Given, caller: Submitter) -> UploadOut:
     received = await intake.receive(request, services.worker.folder)
     try:
@@ -122,12 +119,7 @@ async def post_upload(request: Request, services: Given, caller: Submitter) -> U
 
 
 def _accept(services: Services, caller: Caller, received: intake.Received) -> UploadOut:
-    try:
-        form = UploadForm.model_validate(received.fields)
-    except ValidationError as error:
-        raise RequestValidationError(
-            [{**one, "loc": ("form", *one["loc"])} for one in error.errors()]
-        ) from error
+    form = received.form(UploadForm)
     if form.lands_as == "approved":
         caller.demand(Role.REVIEWER, "an upload of approved labels")
     name = received.path.name

@@ -1,19 +1,14 @@
 """Uploaded files into the store: one thread, one file at a time, resumed after a stop."""
 
-import logging
 import queue
 import threading
-from concurrent.futures import CancelledError
 from pathlib import Path
 
-from llm_pipeline.errors import PipelineError
-from llm_pipeline.steps.ingest import Progress, take_in
+from llm_pipeline import taking_in
 from llm_pipeline.store import uploads
-from llm_pipeline.store.state import UNAVAILABLE, DatabaseError
+from llm_pipeline.taking_in import Outcome
 from llm_pipeline.tracing import span
-from llm_pipeline.wiring import Parts, now
-
-logger = logging.getLogger(__name__)
+from llm_pipeline.wiring import Parts
 
 RETRY_SECONDS = 1.0
 
@@ -21,7 +16,7 @@ RETRY_SECONDS = 1.0
 class UploadWorker:
     """A queue of uploads and the thread that works it off.
 
-    A stop ends the running upload after its current slice; the next start takes it up there.
+    A stop ends the running upload with a slice; the next start takes it up there.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -63,35 +58,16 @@ class UploadWorker:
                 self._work(upload)
 
     def _work(self, upload: uploads.Upload) -> None:
-        try:
-            with span("take in a file", upload=upload.id):
-                take_in(self._parts.database, upload, now, self._progress)
-        except CancelledError:
-            return
-        except UNAVAILABLE as error:
-            logger.warning("upload %s waits for the database: %s", upload.id, error)
+        parts = self._parts
+        with span("take in a file", upload=upload.id):
+            if upload.bytes < taking_in.OWN_PROCESS_BYTES:
+                outcome = taking_in.here(parts.database, upload, self._stop)
+            else:
+                log_format = parts.settings.log_format
+                outcome = taking_in.apart(parts.database, upload, self._stop, log_format)
+        if outcome is Outcome.UNAVAILABLE:
             self._stop.wait(RETRY_SECONDS)
             self._queue.put(upload)
-            return
-        except (
-            PipelineError,
-            DatabaseError,
-            OSError,
-            ArithmeticError,
-            LookupError,
-            ValueError,
-        ) as error:
-            # Whatever one file does to us, the files behind it go on.
-            logger.exception("upload %s failed", upload.id)
-            self._fail(upload, error)
-        with self._lock:
-            self._queued.discard(upload.id)
-
-    def _progress(self, _told: Progress) -> None:
-        if self._stop.is_set():
-            raise CancelledError
-
-    def _fail(self, upload: uploads.Upload, error: Exception) -> None:
-        said = str(error) if isinstance(error, PipelineError) else f"it cannot be stored: {error}"
-        with self._parts.begin() as session:
-            uploads.set_status(session, upload.id, "failed", now(), said[:1000])
+        elif outcome is Outcome.ENDED:
+            with self._lock:
+                self._queued.discard(upload.id)

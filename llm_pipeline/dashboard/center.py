@@ -6,15 +6,14 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 from starlette.datastructures import QueryParams
 
-from llm_pipeline.api.center import NEWEST_SUBMISSIONS
 from llm_pipeline.api.paging import cursor_of, position_of
+from llm_pipeline.dashboard.mapping import Mapping
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role, Source, Status
-from llm_pipeline.errors import NotFound
-from llm_pipeline.store import catalogue, history, mappings
+from llm_pipeline.store import catalogue, mappings
 from llm_pipeline.store.engine import Session
 from llm_pipeline.store.filters import Filter
 from llm_pipeline.store.ordering import Sort
@@ -94,13 +93,13 @@ class Center:
         self._sheet = sheet
         self._asked = Asked.of(sheet.query)
         self._counts = sheet.first_beat.state.center.mappings
+        self._one = Mapping(sheet)
 
     async def open(self) -> None:
         sheet = self._sheet
         self._top = sheet.panel(_top(sheet, self._asked, self._counts), self.heard)
         self._table = sheet.panel(await _table(sheet, self._asked), self.heard)
-        chosen = sheet.query.get("mapping", "")
-        self._one = sheet.panel(await _history(sheet, chosen), self.heard)
+        await self._one.open()
 
     async def heard(self, act: Act) -> None:
         if act.do == "filter":
@@ -108,8 +107,8 @@ class Center:
             self._sheet.address(f"/center?{self._asked.query()}")
         elif act.do == "page":
             self._asked = replace(self._asked, cursor=act.arg[:4000])
-        elif act.do in ("show", "close"):
-            self._one.show(await _history(self._sheet, act.arg if act.do == "show" else ""))
+        elif act.do == "show":
+            await self._one.show(act.arg)
             return
         await self._show()
 
@@ -157,25 +156,3 @@ async def _table(sheet: Sheet, asked: Asked) -> Markup:
         return rendered("mappings.html", found=found, following=following, asked=asked, names=names)
 
     return await sheet.read(look)
-
-
-async def _history(sheet: Sheet, mapping_id: str) -> Markup:
-    if not (mapping_id.isascii() and mapping_id.isdigit() and int(mapping_id) < 2**63):
-        return Markup("")
-
-    def look(session: Session) -> Markup:
-        stored = mappings.get(session, int(mapping_id))
-        return rendered(
-            "mapping.html",
-            one=stored,
-            decided=history.decided(session, stored.id),
-            spans=history.spans(session, stored.id),
-            submitted=history.submitted(session, stored.id, NEWEST_SUBMISSIONS),
-            proposals=history.proposals(session, stored.id),
-        )
-
-    try:
-        return await sheet.read(look)
-    except NotFound as error:
-        sheet.tell(str(error), "bad")
-        return Markup("")

@@ -8,12 +8,10 @@ export default {
       <p class="drop-what"><label class="button main">Choose files
         <input type="file" multiple class="vh" :accept="takes.accept" @change="chosen"></label>
         <span>or drop them here: {{ takes.told }}</span></p>
-      <div v-if="takes.has_columns" class="drop-how">
-        <label>Text column<input v-model="fields.text_column" type="text" autocomplete="off"></label>
-        <label>Target column<input v-model="fields.target_column" type="text" autocomplete="off"></label>
-        <label>Time column<input v-model="fields.time_column" type="text" autocomplete="off" placeholder="none"></label>
-        <label>Amount column<input v-model="fields.amount_column" type="text" autocomplete="off" placeholder="none"></label>
-        <label>Rows become<select v-model="fields.lands_as"><option value="pending">pending, for review</option>
+      <div v-if="takes.columns.length" class="drop-how">
+        <label v-for="column in takes.columns" :key="column.name">{{ column.label }}<input v-model="fields[column.name]" type="text"
+          autocomplete="off" :placeholder="column.usual ? '' : 'none'"></label>
+        <label v-if="takes.are_rows">Rows become<select v-model="fields.lands_as"><option value="pending">pending, for review</option>
           <option v-if="trusted" value="approved">approved labels</option></select></label>
       </div>
       <ul v-if="files.length" class="drop-files" aria-live="polite"><li v-for="file in files" :key="file.key">
@@ -24,13 +22,12 @@ export default {
     </form></div>`,
   props: { url: String, takes: Object, trusted: Boolean },
   emits: ["sent"],
-  data: () => ({
-    over: false,
-    files: [],
-    fields: { text_column: "text", target_column: "target", time_column: "", amount_column: "", lands_as: "pending" },
-  }),
+  data() {
+    const fields = Object.fromEntries(this.takes.columns.map((column) => [column.name, column.usual]));
+    return { over: false, files: [], fields: this.takes.are_rows ? { ...fields, lands_as: "pending" } : fields };
+  },
   methods: {
-    told: (file) => (file.done ? "received" : `${COUNT.format(Math.round((100 * file.sent) / (file.size || 1)))} %`),
+    told: (file) => (file.done ? file.done : `${COUNT.format(Math.round((100 * file.sent) / (file.size || 1)))} %`),
     dropped(event) {
       this.over = false;
       for (const file of event.dataTransfer.files) this.send(file);
@@ -40,14 +37,14 @@ export default {
       event.target.value = "";
     },
     send(file) {
-      this.files.unshift({ key: `${file.name}${Date.now()}`, name: file.name, size: file.size, sent: 0, done: false, problem: "" });
+      this.files.unshift({ key: `${file.name}${Date.now()}`, name: file.name, size: file.size, sent: 0, done: "", problem: "" });
       const at = this.files[0];
       const form = new FormData();
-      if (this.takes.has_columns) for (const [name, value] of Object.entries(this.fields)) if (value) form.append(name, value);
+      for (const [name, value] of Object.entries(this.fields)) if (value) form.append(name, value);
       form.append("file", file);
       const request = new XMLHttpRequest();
       request.upload.onprogress = (event) => (at.sent = Math.min(event.loaded, at.size));
-      request.onerror = () => (at.problem = "the connection broke; send it again" + (this.takes.has_columns ? ", it goes on where it was" : ""));
+      request.onerror = () => (at.problem = "the connection broke; send it again" + (this.takes.are_rows ? ", it goes on where it was" : ""));
       request.onload = () => this.answered(at, request);
       request.responseType = "json";
       request.open("POST", this.url);
@@ -55,7 +52,8 @@ export default {
     },
     answered(at, request) {
       const answer = request.response ?? {};
-      at.done = request.status === 201 || request.status === 202;
+      if (request.status === 201 || request.status === 202)
+        at.done = "total" in answer ? `${COUNT.format(answer.created)} new, ${COUNT.format(answer.changed)} changed` : "received";
       at.sent = at.size;
       const [first] = answer.errors ?? [];
       if (!at.done) at.problem = answer.detail + (first ? `: ${first.field} ${first.message}` : "");

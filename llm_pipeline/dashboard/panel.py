@@ -42,19 +42,43 @@ class Panel(Element, component="panel.js"):
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """A field of the form that goes with a file: which of its columns holds something, and what
+    that is called as a rule."""
+
+    name: str
+    label: str
+    usual: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
-    """What a place for files takes: how a browser chooses them, in words, and whether it asks for
-    columns."""
+    """What a place for files takes: how a browser chooses them, in words, which columns it asks
+    for, and whether they are rows that come in for review."""
 
     accept: str
     told: str
-    has_columns: bool
+    columns: tuple[Column, ...] = ()
+    are_rows: bool = False
 
 
 ROWS = Taken(
-    ".csv,.gz,.jsonl,.parquet,.xlsx,.tsv,.txt", "CSV, JSONL (both also .gz), Parquet, XLSX", True
+    ".csv,.gz,.jsonl,.parquet,.xlsx,.tsv,.txt",
+    "CSV, JSONL (both also .gz), Parquet, XLSX",
+    (
+        Column("text_column", "Text column", "text"),
+        Column("target_column", "Target column", "target"),
+        Column("time_column", "Time column"),
+        Column("amount_column", "Amount column"),
+    ),
+    are_rows=True,
 )
-MODELS = Taken(".zip", "the .zip that Export gave", False)
+TARGETS = Taken(
+    ".csv,.gz,.tsv,.txt",
+    "CSV (also .gz); a column “category” and all others come along",
+    (Column("key_column", "Key column", "key"), Column("name_column", "Name column", "name")),
+)
+MODELS = Taken(".zip", "the .zip that Export gave")
 
 
 class Drop(Element, component="drop.js"):

@@ -11,7 +11,7 @@ from llm_pipeline.dashboard.center import TABS, Asked
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.dashboard.sheet import Sheet, number_of
 from llm_pipeline.domain.records import Role
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import plans
@@ -40,7 +40,10 @@ class Plans:
         sheet = self._sheet
         if sheet.may(Role.REVIEWER):
             self._form = sheet.panel(self._form_html(), self.heard)
-        self._shown = sheet.panel(Markup(""), self.heard)
+        chosen = number_of(sheet.query, "plan")
+        if chosen is not None:
+            await self._one("look", chosen)
+        self._shown = sheet.panel(self._plan_html(), self.heard)
         self._list = sheet.panel(await self._list_html(), self.heard)
 
     async def beat(self, new: Beat) -> None:
@@ -103,11 +106,13 @@ class Plans:
                 "plans",
                 lambda caller: routes.get_plan(self._sheet.services, caller, plan_id),
             )
+        self._shown.show(self._plan_html())
+        self._list.show(await self._list_html())
+
+    def _plan_html(self) -> Markup:
         plan = self._plan
         may = self._sheet.may(Role.REVIEWER)
-        shown = Markup("") if plan is None else rendered("plan.html", plan=plan, may=may)
-        self._shown.show(shown)
-        self._list.show(await self._list_html())
+        return Markup("") if plan is None else rendered("plan.html", plan=plan, may=may)
 
     def _form_html(self) -> Markup:
         return rendered("plan_form.html", asked=self._asked, tabs=TABS, actions=ACTIONS)

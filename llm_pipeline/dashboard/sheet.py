@@ -152,6 +152,10 @@ class Sheet:
         """Let the address bar say what is shown, so that it can be kept and loaded again."""
         ui.run_javascript(f"history.replaceState(null, '', {json.dumps(path)})")
 
+    def go(self, path: str) -> None:
+        """Open another page in the same window."""
+        ui.navigate.to(path)
+
     def tell(self, message: str, kind: str = "good") -> None:
         """Say something at the edge of the page for some seconds, aloud in a screen reader."""
         self._tellings += 1
@@ -188,3 +192,9 @@ class Sheet:
             dagster=settings.dagster_url,
             mlflow=settings.mlflow_url,
         )
+
+
+def number_of(query: QueryParams, name: str) -> int | None:
+    """Return a number that an address names, None if it names none that a store could have."""
+    given = query.get(name, "")
+    return int(given) if given.isascii() and given.isdecimal() and int(given) < 2**63 else None

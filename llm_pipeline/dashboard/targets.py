@@ -7,7 +7,7 @@ from llm_pipeline.api import targets as routes
 from llm_pipeline.api import targets_leaving as leaving
 from llm_pipeline.api.schemas import NewTarget
 from llm_pipeline.api.targets_leaving import ImpactOut, Leave, Restore
-from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.panel import TARGETS, Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
@@ -31,12 +31,17 @@ class Targets:
     async def open(self) -> None:
         sheet = self._sheet
         sheet.panel(rendered("targets_head.html", q=self._q, may=sheet.may(Role.ADMIN)), self.heard)
+        if sheet.may(Role.ADMIN):
+            sheet.drop(routes.FILE_PATH, self.refresh, TARGETS)
         self._list = sheet.panel(await self._html(), self.heard)
         self._dialog = sheet.panel(Markup(""), self.heard)
 
+    async def refresh(self) -> None:
+        self._list.show(await self._html())
+
     async def beat(self, new: Beat) -> None:
         if new.names & _OURS:
-            self._list.show(await self._html())
+            await self.refresh()
 
     async def heard(self, act: Act) -> None:
         if act.do == "look":
@@ -57,7 +62,7 @@ class Targets:
                 "restoring targets",
                 lambda caller: leaving.post_restore(self._sheet.services, caller, body),
             )
-        self._list.show(await self._html())
+        await self.refresh()
 
     async def _add(self, form: dict[str, str]) -> None:
         try:

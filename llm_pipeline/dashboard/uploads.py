@@ -1,7 +1,6 @@
 """Uploads: files dropped in, how far each is, rows set aside; and single texts."""
 
 from markupsafe import Markup
-from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from llm_pipeline.api import center as center_routes
@@ -11,7 +10,7 @@ from llm_pipeline.api.uploads import PATH, UploadOut
 from llm_pipeline.dashboard.panel import ROWS, Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.dashboard.sheet import Sheet, number_of
 from llm_pipeline.domain.records import Role
 from llm_pipeline.store import state, uploads
 from llm_pipeline.store.engine import Session
@@ -27,7 +26,7 @@ class Uploads:
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
         self._before: int | None = None
-        self._chosen = _number(sheet.query)
+        self._chosen = number_of(sheet.query, "upload")
 
     async def open(self) -> None:
         sheet = self._sheet
@@ -95,8 +94,3 @@ class Uploads:
             )
 
         return await self._sheet.read(look)
-
-
-def _number(query: QueryParams) -> int | None:
-    given = query.get("upload", "")
-    return int(given) if given.isascii() and given.isdecimal() and int(given) < 2**63 else None

@@ -6,7 +6,7 @@ from datetime import datetime
 from llm_pipeline.domain.automation import AuditKind
 from llm_pipeline.domain.automation_events import AuditAnswered
 from llm_pipeline.domain.records import LIVE, Action, Status
-from llm_pipeline.errors import Conflict, NotAllowed, UnknownTarget
+from llm_pipeline.errors import Conflict, NotAllowed
 from llm_pipeline.store import audits, breaker, catalogue, holding, log, watching
 from llm_pipeline.store.audits import Answer, Drawn
 from llm_pipeline.store.engine import Session
@@ -40,11 +40,7 @@ def audit(
         raise NotAllowed(
             f"{auditor} decided about mapping {drawn.mapping_id}: somebody else has to audit it"
         )
-    target_id = None
-    if target is not None:
-        target_id = catalogue.active_ids(session).get(target)
-        if target_id is None:
-            raise UnknownTarget(target)
+    target_id = None if target is None else catalogue.active_target(session, target)
     answered = [drawn, *(holding.beside(session, drawn) if allowed else ())]
     for one in answered:
         right = _right(one, target_id)

@@ -12,6 +12,8 @@ from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import catalogue, log
 from llm_pipeline.store.engine import Session
 
+_LONGEST = 500  # characters of a key or a name, as the API takes them
+
 
 def load_targets(
     session: Session, entries: list[Target], actor: str, at: datetime
@@ -33,8 +35,9 @@ def read_targets(path: Path, key: str = "key", name: str = "name") -> list[Targe
     ours = is_ours(header)
     for row in files.read_rows(path):
         values = {column: value.strip() for column, value in row.values.items()}
-        if row.problem or not values.get(key):
-            raise InvalidInput(f"{path.name} line {row.line}: {row.problem or 'the key is empty'}")
+        problem = row.problem or _problem(values, key, name)
+        if problem:
+            raise InvalidInput(f"{path.name} line {row.line}: {problem}; nothing was loaded")
         if ours and values["retired"] == "true":
             continue
         rest = {c: v for c, v in values.items() if c not in (key, name, "category") and v}
@@ -42,3 +45,12 @@ def read_targets(path: Path, key: str = "key", name: str = "name") -> list[Targe
             rest = json.loads(values["attributes"])
         entries.append(Target(values[key], values[name], values.get("category", ""), rest))
     return entries
+
+
+def _problem(values: dict[str, str], *needed: str) -> str:
+    for column in needed:
+        if not values[column]:
+            return f"the {column} is empty"
+        if len(values[column]) > _LONGEST:
+            return f"the {column} is over {_LONGEST} characters"
+    return ""

@@ -7,7 +7,7 @@ from datetime import datetime
 from llm_pipeline.domain.center_events import PlanPreviewed
 from llm_pipeline.domain.plans import MAKES, PlanStatus
 from llm_pipeline.domain.records import LIVE, Action
-from llm_pipeline.errors import InvalidInput, UnknownTarget
+from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import catalogue, consequences, log, mappings, planned, plans
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.limited import limited
@@ -99,10 +99,7 @@ def _plain(value: object) -> object:
 def _target_id(session: Session, key: str | None) -> int | None:
     if key is None:
         return None
-    found = catalogue.active_ids(session).get(key)
-    if found is None:
-        raise UnknownTarget(key)
-    return found
+    return catalogue.active_target(session, key)
 
 
 def _tell(

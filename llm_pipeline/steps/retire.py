@@ -12,7 +12,7 @@ from llm_pipeline.domain.center_events import (
     TargetsLoaded,
 )
 from llm_pipeline.domain.records import Action, Target
-from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
+from llm_pipeline.errors import Conflict, InvalidInput
 from llm_pipeline.store import catalogue, log, moving
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.settling import Act
@@ -103,9 +103,7 @@ def _begin(session: Session, order: Order, at: datetime) -> _Leaving:
     entry = catalogue.get(session, order.key)
     if order.into == order.key:
         raise InvalidInput(f"target {order.key!r} cannot be merged into itself")
-    new = catalogue.active_ids(session).get(order.into) if order.into is not None else None
-    if order.into is not None and new is None:
-        raise UnknownTarget(order.into)
+    new = None if order.into is None else catalogue.active_target(session, order.into)
     reason = order.reason or (f"merged into {order.into}" if order.into else "target retired")
     leaving = _Leaving(entry.id, new, reason)
     if entry.retired and entry.merged_into == order.into:

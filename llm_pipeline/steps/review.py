@@ -11,7 +11,7 @@ from llm_pipeline.domain.center_events import (
 )
 from llm_pipeline.domain.event import Event
 from llm_pipeline.domain.records import LIVE, Action, Status
-from llm_pipeline.errors import Conflict, InvalidInput, UnknownTarget
+from llm_pipeline.errors import Conflict, InvalidInput
 from llm_pipeline.store import catalogue, decisions, log
 from llm_pipeline.store.engine import Session
 from llm_pipeline.store.settling import Act, Change
@@ -90,19 +90,14 @@ def _demand(before: decisions.Current, verdict: Verdict, *allowed: Status) -> No
 
 def _chosen(session: Session, before: decisions.Current, verdict: Verdict) -> int:
     """The target named, else the one proposed, else the one suggested."""
-    active = catalogue.active_ids(session)
     if verdict.target is not None:
-        if verdict.target not in active:
-            raise UnknownTarget(verdict.target)
-        return active[verdict.target]
+        return catalogue.active_target(session, verdict.target)
     chosen = before.proposed_target_id or before.suggested_target_id
     if chosen is None:
         raise InvalidInput(
             f"mapping {before.id} has neither a proposed nor a suggested target: name one"
         )
-    if chosen not in active.values():
-        raise UnknownTarget(decisions.target_key(session, chosen))
-    return chosen
+    return catalogue.still_active(session, chosen)
 
 
 def _undone(session: Session, before: decisions.Current) -> Change:

@@ -9,6 +9,8 @@ from llm_pipeline.store import log, models
 from llm_pipeline.store.engine import Session
 from llm_pipeline.store.models import StoredModel
 
+_EARLIER = "; it answered because: "
+
 
 def previous(session: Session, version: str | None = None) -> tuple[StoredModel, StoredModel]:
     """Return the champion and the model that answered before it, or a version that did at any time.
@@ -49,11 +51,16 @@ def rollback(
     MLflow; return the one that had to go. Whoever calls it has seen that it can be loaded."""
     champion, before = previous(session, version)
     told = f"rolled back from model {champion.version}: {reason or 'by hand'}"
-    models.promote(session, before.version, told, at)
-    # It is no former champion that a later rollback returns to.
-    models.refuse(session, champion.version, told)
+    models.promote(session, before.version, _with_earlier(told, before), at)
+    models.withdraw(session, champion.version, _with_earlier(told, champion))
     event = ModelPromoted(actor, before.version, champion.version, before.as_of, told)
     log.append(session, at, event)
     # Last, so that a failure here rolls the store back and nothing has changed.
     registry.promote(before.version, told)
     return champion
+
+
+def _with_earlier(told: str, model: StoredModel) -> str:
+    """Return why a model's standing changed, with why it answered at first."""
+    first = model.reason.rsplit(_EARLIER, 1)[-1]
+    return f"{told}{_EARLIER}{first}" if first else told

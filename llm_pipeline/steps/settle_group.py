@@ -19,7 +19,7 @@ from llm_pipeline.domain.event import Event
 from llm_pipeline.domain.records import Action
 from llm_pipeline.domain.review import Lease, Seen
 from llm_pipeline.errors import Conflict, InvalidInput
-from llm_pipeline.store import activity, group_decisions, leases, log, second_reviews
+from llm_pipeline.store import activity, catalogue, group_decisions, leases, log, second_reviews
 from llm_pipeline.store.engine import Database, Session
 from llm_pipeline.store.group_decisions import Member, Settled
 from llm_pipeline.store.settling import Act
@@ -140,14 +140,14 @@ def _target_id(session: Session, ruling: Ruling) -> int | None:
     if ruling.action in (Action.REJECT, Action.SKIP):
         return None
     if ruling.target is not None:
-        return group_decisions.active_target(session, ruling.target)
+        return catalogue.active_target(session, ruling.target)
     main = ruling.seen[0]
     if ruling.action is Action.CORRECT or main.offered is None:
         raise InvalidInput(
             f"{ruling.action.value} of the group {main.key!r} needs a target: "
             "nothing is offered for it, or something else is right"
         )
-    return group_decisions.still_active(session, main.offered)
+    return catalogue.still_active(session, main.offered)
 
 
 def _act(session: Session, ruling: Ruling, at: datetime) -> Act:

@@ -12,7 +12,7 @@ from llm_pipeline.domain.text import (
     storage_problem,
     text_problem,
 )
-from llm_pipeline.errors import InvalidInput, UnknownTarget
+from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import bulk, catalogue, log, mappings
 from llm_pipeline.store.engine import Session
 
@@ -30,11 +30,7 @@ def submit(session: Session, said: Submission, actor: str, at: datetime) -> mapp
         raise InvalidInput(f"the text {said.text[:80]!r} cannot be submitted: {problem}")
     if damaged := storage_problem(said.note):
         raise InvalidInput(f"the note {said.note[:80]!r} cannot be stored: {damaged}")
-    target_id = None
-    if said.target is not None:
-        target_id = catalogue.active_ids(session).get(said.target)
-        if target_id is None:
-            raise UnknownTarget(said.target)
+    target_id = None if said.target is None else catalogue.active_target(session, said.target)
     normalized = normalize(said.text)
     row = bulk.Row(1, 1, said, normalized, group_key(normalized), target_id)
     offset = log.next_offset(session)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Target
-from llm_pipeline.errors import NotFound
+from llm_pipeline.errors import NotFound, UnknownTarget
 from llm_pipeline.store.schema import targets
 
 _successor = targets.alias("successor")
@@ -135,6 +135,24 @@ def active_ids(session: Session) -> dict[str, int]:
     """Return the id of every target that can be chosen, by key."""
     query = select(targets.c.key, targets.c.id).where(targets.c.retired_at.is_(None))
     return {row.key: row.id for row in session.execute(query)}
+
+
+def active_target(session: Session, key: str) -> int:
+    """Return the id of a target that can be chosen; UnknownTarget if there is none of that key."""
+    query = select(targets.c.id).where(targets.c.key == key, targets.c.retired_at.is_(None))
+    found = session.scalar(query)
+    if found is None:
+        raise UnknownTarget(key)
+    return int(found)
+
+
+def still_active(session: Session, target_id: int) -> int:
+    """Return the id itself; UnknownTarget if that target was retired."""
+    query = select(targets.c.key, targets.c.retired_at).where(targets.c.id == target_id)
+    found = session.execute(query).one()
+    if found.retired_at is not None:
+        raise UnknownTarget(found.key)
+    return target_id
 
 
 def active_targets(session: Session) -> list[Target]:

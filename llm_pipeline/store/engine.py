@@ -1,5 +1,7 @@
 """Connections and transactions. Callers open one; steps receive its session and never commit."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 BUSY_TIMEOUT_MS = 30_000
+LOOK_SECONDS = 0.002
 # As many connections as the API has threads, or writers that wait for a lock keep readers out.
 MOST_CONNECTIONS = 40
 ADVISORY_LOCK = 0x6C6C6D70  # "llmp": any number, the same in every process
@@ -96,8 +99,33 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that reads and then writes fails at once when another writer came
     # between (43,000 errors in one measured run); IMMEDIATE waits for its turn instead.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("writes", False):
+        _begin_in_turn(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_in_turn(connection: Connection) -> None:
+    """Wait for the writers of other processes as `turns` does for those of this one: SQLite itself
+    lets who waits sleep up to 100 ms between two looks, which miss the pauses of an upload."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        while not _began(connection, last=time.monotonic() > deadline):
+            time.sleep(LOOK_SECONDS)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+def _began(connection: Connection, *, last: bool) -> bool:
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if last or code & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 @contextmanager

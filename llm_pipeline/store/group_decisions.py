@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Action, Status
 from llm_pipeline.domain.review import Seen
-from llm_pipeline.errors import Conflict, NotFound, UnknownTarget
+from llm_pipeline.errors import Conflict, NotFound
 from llm_pipeline.store import decisions
 from llm_pipeline.store.schema import PENDING_STATUS, mappings, targets
 from llm_pipeline.store.schema import decisions as decisions_table
@@ -108,20 +108,6 @@ def unchanged(session: Session, some: Sequence[Member]) -> list[Member]:
     query = select(_M.id, _M.version).where(_M.id.in_(ids), _PENDING)
     versions = {row[0]: row[1] for row in session.execute(query)}
     return [member for member in some if versions.get(member.mapping_id) == member.version]
-
-
-def active_target(session: Session, key: str) -> int:
-    """Return the id of a target that can be chosen; UnknownTarget if there is none of that key."""
-    query = select(targets.c.id).where(targets.c.key == key, targets.c.retired_at.is_(None))
-    found = session.scalar(query)
-    if found is None:
-        raise UnknownTarget(key)
-    return int(found)
-
-
-def still_active(session: Session, target_id: int) -> int:
-    """Return the id itself; UnknownTarget if that target was retired."""
-    return active_target(session, decisions.target_key(session, target_id))
 
 
 def record(

@@ -12,8 +12,8 @@ from llm_pipeline.store.schema_operations import models
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A trained model; `status` is challenger, champion, refused, former, imported or
-    forgotten, whose files are deleted."""
+    """A trained model; `status` is challenger, champion, refused, former, withdrawn by a rollback,
+    imported or forgotten, whose files are deleted."""
 
     version: str
     run_id: str
@@ -87,6 +87,13 @@ def refuse(session: Session, version: str, reason: str) -> None:
     """Record that a challenger did not beat the champion, and why."""
     session.execute(
         update(models).where(models.c.version == version).values(status="refused", reason=reason)
+    )
+
+
+def withdraw(session: Session, version: str, reason: str) -> None:
+    """Record that a model answered until a rollback: no later one returns to it by itself."""
+    session.execute(
+        update(models).where(models.c.version == version).values(status="withdrawn", reason=reason)
     )
 
 

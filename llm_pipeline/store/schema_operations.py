@@ -71,7 +71,7 @@ models = Table(
     Column("version", Text, primary_key=True),
     Column("run_id", Text, nullable=False),
     Column("as_of", Id, nullable=False),
-    Column("status", Text, nullable=False),  # challenger, champion, refused, former, imported
+    Column("status", Text, nullable=False),  # as `StoredModel` says
     Column("metrics", JSON, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     time_column("trained_at"),

@@ -67,7 +67,8 @@ def test_an_admin_sets_the_bound_and_each_version_is_kept(client: httpx.Client) 
 
 
 @pytest.mark.parametrize(
-    "body", [{"max_error": 0}, {"max_error": 1}, {"confidence": 1.5}, {"resume": True}, {"x": 1}]
+    "body",
+    [{"max_error": 0}, {"max_error": 1}, {"confidence": 1.5}, {"resume": True}, {"x": 1}, {}],
 )
 def test_refuses_a_policy_that_makes_no_sense(client: httpx.Client, body: object) -> None:
     assert client.put(POLICY, json=body).status_code == 422

@@ -59,3 +59,28 @@ def test_the_same_key_twice_is_refused_and_nothing_written(client: httpx.Client)
     assert "'NEW' is that of item 0" in told["body.5.key"]
     found = client.get(TARGETS).json()["items"]
     assert {one["name"] for one in found} == {"Starbucks", "Amazon", "Blue Bottle Coffee"}
+
+
+def test_a_file_of_targets_is_taken_whole_or_not_at_all(client: httpx.Client) -> None:
+    def sent(content: str, **fields: str) -> httpx.Response:
+        return client.post(f"{TARGETS}/file", files={"file": ("c.csv", content)}, data=fields)
+
+    before = client.get(TARGETS).json()["total"]
+    done = sent("code;name;category;iso\n1;One;A;x\n2;Two;;\n1;Uno;A;y\n", key_column="code")
+    assert (done.status_code, done.json()) == (
+        201,
+        {"created": 2, "changed": 0, "total": before + 2},
+    )
+    found = {one["key"]: one for one in client.get(TARGETS).json()["items"]}
+    assert (found["1"]["name"], found["1"]["attributes"]) == ("Uno", {"iso": "y"})
+    hole, wrong, long, odd = (
+        sent("key,name\n3,Three\n,Four\n"),
+        sent("id,name\n3,Three\n"),
+        sent(f"key,name\n3,{'x' * 501}\n"),
+        sent("key,name\n3,Three\n", colour="red"),
+    )
+    assert "c.csv line 3: the key is empty; nothing was loaded" in hole.json()["detail"]
+    assert "c.csv has no column 'key'; it has id, name" in wrong.json()["detail"]
+    assert "the name is over 500 characters" in long.json()["detail"]
+    assert odd.json()["errors"][0]["field"] == "form.colour"
+    assert client.get(TARGETS).json()["total"] == before + 2

@@ -79,12 +79,14 @@ def test_a_rollback_answers_with_the_model_before_and_puts_back_what_the_other_a
         client.post(f"{plan}/undo")
         wait_for(lambda: client.get(plan).json()["status"] == "undone")
     assert (told["champion"]["version"], told["replaced"], told["requeued"]) == ("1", "2", 1)
-    assert told["champion"]["reason"] == "rolled back from model 2: wrong labels"
+    assert told["champion"]["reason"].startswith(
+        "rolled back from model 2: wrong labels; it answered because: "
+    )
     assert put_back == (("pending", None), ("auto_approved", "SBUX"))
     assert status(database, bad) == ("auto_approved", "SBUX")
     assert again.status_code == 404
     assert "none to roll back to" in again.json()["detail"]
-    assert listed == {"1": "champion", "2": "refused"}
+    assert listed == {"1": "champion", "2": "withdrawn"}
     assert two_models.registry.champion() == "1"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from llm_pipeline import taking_in
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.steps.ingest import Job, accept
@@ -246,3 +247,12 @@ def test_an_upload_that_a_stop_interrupts_goes_on_after_it(
         assert finished(client, upload_id)["accepted"] == 40_000
     with reading(engine) as session:
         assert rows_stored(session) == 40_000
+
+
+def test_large_files_are_taken_in_apart_from_the_api_which_says_how_far_they_are(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking_in, "OWN_PROCESS_BYTES", 10)
+    done = finished(client, send(client, b"text,target\nBLUE 1,BLUE\n,BLUE\n").json()["id"])
+    assert (done["status"], done["accepted"], done["rejected"]) == ("finished", 1, 1)
+    assert done["progress"]["rows_per_second"] > 0
