@@ -1,28 +1,31 @@
 """A call in a process of its own: its result, its seconds without start-up, its peak memory."""
 
+import os
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Generic, ParamSpec, TypeVar
 
+import psutil
 from measuring import timed
 
+LOOK_SECONDS = 0.02
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
 class Alone(Generic[T]):
-    """What a call gave and cost: the peak of its whole process, and what that held before it."""
+    """What a call gave and cost: the peak is of its whole process."""
 
     result: T
     seconds: float
     megabytes: float
-    megabytes_before: float
 
 
 def alone(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Alone[T]:
@@ -38,15 +41,29 @@ def beside(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Iterator[
         yield pool.submit(_measured, partial(call, *args, **kwargs))
 
 
+def in_child(call: Callable[[], T]) -> Alone[T]:
+    """Run a call that starts a process and waits for it: the peak is that process's."""
+    peak = 0.0
+    with ThreadPoolExecutor(1) as other:
+        began = time.perf_counter()
+        future = other.submit(call)
+        while not future.done():
+            for child in psutil.Process().children():
+                peak = max(peak, _megabytes(child.pid))
+            time.sleep(LOOK_SECONDS)
+        return Alone(future.result(), time.perf_counter() - began, peak)
+
+
 def _measured(call: Callable[[], T]) -> Alone[T]:
-    before = _megabytes("VmRSS")
     result, seconds = timed(call)
-    return Alone(result, seconds, _megabytes("VmHWM"), before)
+    return Alone(result, seconds, _megabytes(os.getpid()))
 
 
-def _megabytes(name: str) -> float:
-    # ru_maxrss counts what the process was before it became this one.
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/self/status has no {name}; Linux is needed to measure memory")
+def _megabytes(process: int) -> float:
+    # ru_maxrss counts what the process was before it became this one. None is left of one that
+    # has ended.
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0

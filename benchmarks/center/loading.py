@@ -1,17 +1,21 @@
 """Uploads: a whole file into an empty store, 10,000 rows more, and the prepared store of others."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
+from threading import Event
 
 from center import peers
-from center.alone import Alone, alone
+from center.alone import Alone, alone, in_child
 from center.descriptors import Made, write, write_labelled
 from center.results import Goal, Results
 from center.stores import ACTOR, Stores, newest_schema, opened, run_alone
+from llm_pipeline import taking_in
 from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Status
-from llm_pipeline.steps.ingest import Job, ingest_file
+from llm_pipeline.steps.ingest import Job, accept, ingest_file
+from llm_pipeline.store import uploads
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline.wiring import now
 
@@ -68,7 +72,7 @@ def upload(run: Run) -> None:
     )
     run.results.add(
         "upload, peak memory",
-        f"{done.megabytes:,.0f} MB, {done.megabytes_before:,.0f} MB of them before it began",
+        f"{done.megabytes:,.0f} MB, all of the process",
         "",
         done.megabytes,
         Goal("at most", MOST_MEGABYTES, " MB"),
@@ -110,11 +114,21 @@ def prepared(run: Run) -> Settings:
 def _load(run: Run) -> tuple[Made, Alone[Upload]]:
     path = run.file(f"rows_{run.rows}.csv")
     made = write(path, run.rows, SEED)
-    done = alone(ingested, run.stores.fresh(run.name), path)
+    done = in_child(partial(_apart, run.stores.fresh(run.name), path))
     said = (done.result.rows_read, done.result.rejected)
     if said != (made.rows, made.rejected):
         raise AssertionError(f"{said} rows read and rejected, not {made}")
     return made, done
+
+
+def _apart(settings: Settings, path: Path) -> Upload:
+    """Take a file in as the API does with a large one, start of its process included."""
+    with opened(settings) as database:
+        job = Job(path, ACTOR)
+        upload = accept(database, job, job.digest(), now())
+        taking_in.apart(database, upload, Event(), "text")
+        with database.read() as session:
+            return uploads.get(session, upload.id)
 
 
 def _complete(run: Run) -> None:
