@@ -138,7 +138,8 @@ class Mapping:
 
         def look(session: Session) -> Markup:
             decided = history.decided(session, one.id)
-            keys = {seen.offered, one.target, one.suggested_target, *(d["target"] for d in decided)}
+            proposals = history.proposals(session, one.id)
+            keys = {one.target, one.suggested_target, *proposals}
             return rendered(
                 "mapping.html",
                 one=one,
@@ -147,7 +148,7 @@ class Mapping:
                 names=catalogue.names(session, sorted(key for key in keys if key)),
                 spans=history.spans(session, one.id),
                 submitted=history.submitted(session, one.id, NEWEST_SUBMISSIONS),
-                proposals=history.proposals(session, one.id),
+                proposals=proposals,
                 may=self._sheet.may(Role.REVIEWER),
                 live=one.status in LIVE,
                 undoable=_undoable(decided),

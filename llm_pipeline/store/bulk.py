@@ -61,11 +61,14 @@ _JOIN_PENDING = """
         SELECT m.id FROM mappings m
         WHERE m.normalized = staged_rows.normalized AND m.status = 'pending')
     WHERE mapping_id IS NULL"""
-_JOIN_REJECTED = """
+# Named as the indexes of texts name them, and `|| ''` so that the index of statuses is not taken:
+# with that, each row would go through all that ever ended so.
+_JOIN_REJECTED = f"""
     UPDATE staged_rows SET mapping_id = (
         SELECT max(m.id) FROM mappings m
-        WHERE m.normalized = staged_rows.normalized AND m.status = 'rejected')
-    WHERE mapping_id IS NULL AND target_id IS NULL"""
+        WHERE m.normalized = staged_rows.normalized AND m.{ENDED_STATUSES}
+          AND m.status || '' = 'rejected')
+    WHERE mapping_id IS NULL AND target_id IS NULL"""  # noqa: S608
 # Sorted by the text, because the order of B-tree inserts is what costs.
 _NEW_PENDING = """
     INSERT INTO mappings (text, normalized, key, status, proposed_target_id, note, source,
@@ -94,13 +97,19 @@ _SETTLE_PENDING = """
         updated_at = :at,
         target_id = (SELECT s.target_id FROM staged_rows s
                      WHERE s.normalized = mappings.normalized ORDER BY s.row DESC LIMIT 1)
-    WHERE status = 'pending' AND normalized IN (SELECT normalized FROM staged_rows)"""
-_JOIN_LABELLED = """
+    WHERE id IN (SELECT m.id FROM staged_rows s CROSS JOIN mappings m
+                 WHERE m.normalized = s.normalized AND m.status = 'pending')"""
+_JOIN_LABELLED = f"""
     UPDATE staged_rows SET mapping_id = (
-        SELECT max(m.id) FROM mappings m
-        WHERE m.normalized = staged_rows.normalized AND m.target_id = staged_rows.target_id
-          AND m.status IN ('approved', 'auto_approved', 'retired'))
-    WHERE mapping_id IS NULL"""
+        SELECT max(same.id) FROM (
+            SELECT m.id FROM mappings m
+            WHERE m.normalized = staged_rows.normalized AND m.target_id = staged_rows.target_id
+              AND m.{LIVE_STATUSES}
+            UNION ALL
+            SELECT m.id FROM mappings m
+            WHERE m.normalized = staged_rows.normalized AND m.target_id = staged_rows.target_id
+              AND m.{ENDED_STATUSES} AND m.status || '' = 'retired') AS same)
+    WHERE mapping_id IS NULL"""  # noqa: S608
 _NEW_LABELLED = """
     INSERT INTO mappings (text, normalized, key, status, target_id, proposed_target_id, note,
                           source, submitter, upload_id, received_offset, created_at, updated_at)
@@ -113,10 +122,10 @@ _NEW_LABELLED = """
 _MARK_LAST = """
     UPDATE staged_rows SET is_last = true
     WHERE row IN (SELECT max(row) FROM staged_rows GROUP BY normalized)"""
-_DISPLACED = """
-    status IN ('approved', 'auto_approved')
-    AND normalized IN (SELECT normalized FROM staged_rows)
-    AND id NOT IN (SELECT mapping_id FROM staged_rows WHERE is_last)"""
+_DISPLACED = f"""
+    id IN (SELECT m.id FROM staged_rows s CROSS JOIN mappings m
+           WHERE m.normalized = s.normalized AND m.{LIVE_STATUSES})
+    AND id NOT IN (SELECT mapping_id FROM staged_rows WHERE is_last)"""  # noqa: S608
 _CLOSE_SPANS = f"""
     INSERT INTO live_spans (mapping_id, target_id, live_from, live_to, ended_by)
     SELECT id, target_id, live_from, :offset, 'superseded' FROM mappings WHERE {_DISPLACED}"""  # noqa: S608
@@ -127,7 +136,7 @@ _RETIRE_DISPLACED = f"""
 _APPROVE_LAST = """
     UPDATE mappings SET status = 'approved', live_from = :offset, updated_at = :at,
         version = version + 1
-    WHERE status = 'retired' AND id IN (SELECT mapping_id FROM staged_rows WHERE is_last)"""
+    WHERE id IN (SELECT mapping_id FROM staged_rows WHERE is_last) AND status || '' = 'retired'"""
 
 _COUNT_ROWS = """
     UPDATE mappings SET rows = rows + (
