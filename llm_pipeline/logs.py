@@ -50,4 +50,6 @@ def configure(
     """Send warnings and worse of all loggers of this process to stderr, in one form."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(offset) if kind == "json" else logging.Formatter(_PLAIN))
+    # Great Expectations gives its loggers a level of their own, which the root's does not stop.
+    handler.setLevel(logging.WARNING)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -2,7 +2,10 @@
 
 import json
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from honcho.printer import Message
@@ -54,3 +57,14 @@ def test_what_up_prints_is_objects_only(capsys: pytest.CaptureFixture[str]) -> N
 def test_what_up_prints_has_names_in_front(capsys: pytest.CaptureFixture[str]) -> None:
     Printer(as_json=False).write(Message("line", "words", datetime.now(UTC), "mlflow", None))
     assert capsys.readouterr().out.endswith("mlflow | words\n")
+
+
+def test_nothing_below_a_warning_is_written_whatever_a_library_asks_for(tmp_path: Path) -> None:
+    script = (
+        "import logging; from llm_pipeline import logs; logs.configure('json')\n"
+        "library = logging.getLogger('library'); library.setLevel(logging.INFO)\n"
+        "library.info('chatter'); library.warning('trouble')\n"
+    )
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert [json.loads(line)["message"] for line in ended.stderr.splitlines()] == ["trouble"]
