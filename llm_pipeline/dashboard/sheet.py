@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from markupsafe import Markup
@@ -142,6 +143,7 @@ class Sheet:
         """Return what a page does by itself, silent once its reader has signed out: the next thing
         that somebody does there tells them."""
 
+        @wraps(work)  # NiceGUI looks at its parameters to know what to hand over
         async def quiet(*given: Given.args, **named: Given.kwargs) -> None:
             with suppress(NotSignedIn):
                 await work(*given, **named)

@@ -78,6 +78,16 @@ def test_from_a_file_to_an_approved_text_by_keyboard_seen_live_by_another(
     assert (answer["state"], answer["target"]) == ("matched", "BLUE")
 
 
+def test_an_empty_desk_fills_when_something_comes(
+    dashboard: Dashboard, signed_in: BrowserContext
+) -> None:
+    page = opened(signed_in, "/review")
+    expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    with dashboard.client() as client:
+        client.post("/api/llm-center/mappings", json={"text": "MOON CAFE 7"})
+    expect(page.locator(".asked", has_text="MOON CAFE 7")).to_be_visible()
+
+
 def test_no_page_is_wider_than_the_window_or_says_an_error(
     dashboard: Dashboard, browser: Browser
 ) -> None:
