@@ -1,18 +1,19 @@
 """ML Dashboard: recognition, and which model answers."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from llm_pipeline.api.auth import Reviewer, Viewer
 from llm_pipeline.api.deps import Given, Text, Word
 from llm_pipeline.api.schemas import Incoming, MappingOut, RecognitionOut, Recognitions, Texts
+from llm_pipeline.api.state import learned_since
 from llm_pipeline.domain.records import LIVE, Action, Source, Submission
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import decisions, mappings, models, training
+from llm_pipeline.store import decisions, mappings, models
 from llm_pipeline.store.models import StoredModel
 from llm_pipeline.wiring import now
 
@@ -60,7 +61,7 @@ class ModelStatus(BaseModel):
     challenger: ModelOut | None
     trained_up_to: int
     decisions_since: int
-    learned_since: int
+    learned_since: Annotated[int, Field(description="counted up to 10,000, or `learn_after`")]
     learn_after: int
     missing: int
 
@@ -98,7 +99,7 @@ def get_model_status(services: Given, _caller: Viewer) -> ModelStatus:
     with services.parts.read() as session:
         champion, challenger = models.champion(session), models.challenger(session)
         trained_up_to = models.trained_up_to(session)
-        learned = training.learned_since(session, trained_up_to).texts
+        learned = learned_since(session, learn_after)
         decided = decisions.since(session, trained_up_to)
     return ModelStatus(
         serving=ServingOut(

@@ -1,10 +1,10 @@
 """The shared state of the three components in one snapshot, taken in one transaction."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from llm_pipeline.api.auth import Viewer
 from llm_pipeline.api.deps import Given, Services
@@ -13,6 +13,8 @@ from llm_pipeline.store import activity, alerts, catalogue, log, mappings, model
 from llm_pipeline.store.engine import Session
 
 router = APIRouter(tags=["Shared state"])
+
+COUNTED = 10_000
 
 
 class CenterState(BaseModel):
@@ -32,7 +34,7 @@ class MlState(BaseModel):
     serving: str
     as_of: int | None
     metrics: dict[str, float]
-    learned_since: int
+    learned_since: Annotated[int, Field(description="counted up to 10,000, or `learn_after`")]
     learn_after: int
 
 
@@ -116,6 +118,14 @@ def _ml(session: Session, services: Services) -> MlState:
         serving=services.live.serving.version,
         as_of=champion.as_of if champion else None,
         metrics=champion.metrics if champion else {},
-        learned_since=training.learned_since(session, models.trained_up_to(session)).texts,
+        learned_since=learned_since(session, services.parts.settings.learn_after),
         learn_after=services.parts.settings.learn_after,
     )
+
+
+def learned_since(session: Session, learn_after: int) -> int:
+    """Return how many texts were approved since the newest training, counted up to `learn_after` or
+    `COUNTED`, whichever is more: every page asks, and before the first training it is all there
+    is."""
+    since = models.trained_up_to(session)
+    return training.learned_since(session, since, max(COUNTED, learn_after)).texts

@@ -94,8 +94,7 @@ def _model(parts: Parts) -> Seen:
             return Seen("Model", Health.OK, "none yet: `llm-pipeline train`, or enough approvals")
         age = now() - champion.trained_at
         told = f"version {champion.version}, {_ago(age)} old"
-        # Counted of an old one only: after a large upload this takes a while.
-        new = age > OLD_MODEL and training.learned_since(session, models.trained_up_to(session))
+        new = age > OLD_MODEL and training.learned_since(session, models.trained_up_to(session), 1)
     if new and new.texts:
         return Seen("Model", Health.DEGRADED, told, f"trained {_ago(age)} ago: trigger a training")
     return Seen("Model", Health.OK, told)

@@ -17,6 +17,8 @@ from llm_pipeline.store.schema import mappings, submissions, targets, uploads
 from llm_pipeline.store.schema_automation import audit_lots, audits
 
 _a, _lot, _m, _s = audits.c, audit_lots.c, mappings.c, submissions.c
+# Without an index on SQLite: by status it would begin with all that was ever approved.
+_is_approved = _m.status.concat("") == Status.APPROVED.value
 _open_held = (_a.kind == AuditKind.HELD.value) & _a.answered_at.is_(None)
 
 
@@ -88,8 +90,6 @@ def repeats(session: Session, lot_id: int, mapping_id: int | None = None) -> lis
     with a mapping, what joined that one."""
     upto = session.scalar(select(_lot.upto_id).where(_lot.id == lot_id)) or 0
     before = select(func.coalesce(func.max(_lot.upto_id), 0)).where(_lot.id < lot_id)
-    # Without an index on SQLite: by status it would begin with all that was ever approved.
-    approved = _m.status.concat("") == Status.APPROVED.value
     query = (
         select(_m.id, _m.text, _m.target_id, targets.c.key, func.count())
         .select_from(
@@ -98,7 +98,7 @@ def repeats(session: Session, lot_id: int, mapping_id: int | None = None) -> lis
             .outerjoin(uploads, uploads.c.id == _s.upload_id)
         )
         .where(_s.id > (session.scalar(before) or 0), _s.id <= upto)
-        .where(approved, needs_answer(_s, uploads.c))
+        .where(_is_approved, needs_answer(_s, uploads.c))
         .group_by(_m.id, _m.text, _m.target_id, targets.c.key)
         .order_by(_m.id)
     )
@@ -175,7 +175,7 @@ def held(session: Session) -> Held:
     query = (
         select(func.count(), func.coalesce(func.sum(_a.rows), 0))
         .join(mappings, _m.id == _a.mapping_id)
-        .where(_open_held, _m.status == Status.APPROVED.value)
+        .where(_open_held, _is_approved)
         .where(_m.target_id == _a.answer_target_id)
     )
     number, rows = session.execute(query).one()

@@ -244,11 +244,16 @@ def live_changes(session: Session, after: int) -> list[LiveChange]:
     return [LiveChange(row[0], row[2]) for row in sorted(rows, key=lambda row: row[3])]
 
 
-def learned_since(session: Session, as_of: int) -> Learned:
-    """Return what a training would add to one that ended at `as_of`."""
-    query = select(func.count(), func.max(_M.live_from)).where(_APPROVED, _M.live_from > as_of)
-    query = query.with_hint(mappings, *_BY_LIVE_FROM)
-    number, newest = session.execute(query).one()
+def learned_since(session: Session, as_of: int, most: int | None = None) -> Learned:
+    """Return what a training would add to one that ended at `as_of`, counted up to `most`."""
+    new = (
+        select(_M.live_from)
+        .where(_APPROVED, _M.live_from > as_of)
+        .with_hint(mappings, *_BY_LIVE_FROM)
+    )
+    some = new.limit(most).subquery()
+    number = session.scalar(select(func.count()).select_from(some)) or 0
+    newest = session.scalar(new.order_by(_M.live_from.desc()).limit(1))
     return Learned(number, newest or as_of)
 
 

@@ -13,7 +13,7 @@ from llm_pipeline.domain.records import Action, Candidate, Recognition, State, S
 from llm_pipeline.steps import apply_plan
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
-from llm_pipeline.store import mappings, suggestions, training
+from llm_pipeline.store import holding, label_errors, mappings, suggestions, training
 from llm_pipeline.store.engine import Database, open_engine
 from llm_pipeline.store.mappings import Filter
 from llm_pipeline_tests.conftest import Clock
@@ -119,3 +119,11 @@ def test_what_recognition_learns(database: Database, clock: Clock) -> None:
     found = preview(database, clock, Action.REJECT, Filter(status=Status.APPROVED))
     with nothing_scanned(database), database.read() as session:
         assert len(training.live_changes(session, 0)) == found.count
+
+
+def test_what_every_page_asks_for(database: Database) -> None:
+    with nothing_scanned(database), database.read() as session:
+        assert training.learned_since(session, 0, most=2).texts == 2
+        assert holding.held(session).mappings == 0
+        assert label_errors.count(session) == 0
+        assert label_errors.page(session, None, 10) == []
