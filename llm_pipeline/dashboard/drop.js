@@ -3,7 +3,7 @@ const COUNT = new Intl.NumberFormat("en");
 
 export default {
   template: `
-    <div><component :is="takes.folded ? 'details' : 'div'" class="more"><summary v-if="takes.folded">{{ takes.folded }}</summary><form class="drop" :class="{ over }" @dragover.prevent="over = true" @dragleave="over = false"
+    <div><form class="drop" :class="{ over }" @dragover.prevent="over = true" @dragleave="over = false"
         @drop.prevent="dropped" @submit.prevent>
       <p class="drop-what"><label class="button main">Choose files
         <input type="file" multiple class="vh" :accept="takes.accept" @change="chosen"></label>
@@ -19,7 +19,7 @@ export default {
         <progress :value="file.sent" :max="file.size" :aria-label="'sent of ' + file.name"></progress>
         <span :class="file.problem ? 'bad' : 'soft'">{{ file.problem || told(file) }}</span>
       </li></ul>
-    </form></component></div>`,
+    </form></div>`,
   props: { url: String, takes: Object, trusted: Boolean },
   emits: ["sent"],
   data() {

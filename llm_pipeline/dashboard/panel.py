@@ -54,13 +54,12 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a place for files takes: how a browser chooses them, in words, which columns it asks
-    for, whether they are rows that come in for review, and the words under which it is folded."""
+    for, and whether they are rows that come in for review."""
 
     accept: str
     told: str
     columns: tuple[Column, ...] = ()
     are_rows: bool = False
-    folded: str = ""
 
 
 ROWS = Taken(
@@ -78,7 +77,6 @@ TARGETS = Taken(
     ".csv,.gz,.tsv,.txt",
     "CSV (also .gz); a column “category” and all others come along",
     (Column("key_column", "Key column", "key"), Column("name_column", "Name column", "name")),
-    folded="Load many from a file",
 )
 MODELS = Taken(".zip", "the .zip that Export gave")
 

@@ -84,7 +84,6 @@ def test_a_catalogue_comes_as_a_file_all_of_it_or_nothing(
     with browser.new_context(base_url=dashboard.url) as context:
         sign_in(context, dashboard, "admin")
         page = opened(context, "/targets")
-        page.get_by_text("Load many from a file").click()
         page.get_by_label("Key column").fill("code")
         page.get_by_label("Name column").fill("title")
         page.set_input_files("input[type=file]", bad)
