@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import CancelledError
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -120,11 +119,11 @@ def _fail(database: Database, upload_id: int, said: str) -> None:
         uploads.set_status(session, upload_id, "failed", datetime.now(UTC), said[:1000])
 
 
-def _end_with_caller(end: Callable[[int], object]) -> None:
+def _end_with_caller() -> None:
     # Not by `sys.stdin`: a thread that waits in it keeps the interpreter from ending.
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    end(Outcome.STOPPED)
+    os._exit(Outcome.STOPPED)
 
 
 def main() -> int:
@@ -132,7 +131,7 @@ def main() -> int:
     # Ctrl-C goes to the caller too, who says when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     task = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_caller, args=[os._exit], daemon=True).start()
+    threading.Thread(target=_end_with_caller, daemon=True).start()
     logs.configure(task["log_format"])
     engine = open_engine(task["database"])
     database = Database(engine)

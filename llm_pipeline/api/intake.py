@@ -5,6 +5,7 @@ FastAPI's own form parsing would spool the file before anybody asks who sends it
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from llm_pipeline.errors import InvalidInput
 
 Form = TypeVar("Form", bound=BaseModel)
+Result = TypeVar("Result")
 
 INCOMING = "incoming-"
 _LIMITS = {"MAX_MEMORY_FILE_SIZE": 0, "MAX_FIELDS": 20, "MAX_FIELD_SIZE": 10_000}
@@ -51,6 +53,15 @@ def form_schema(kind: type[BaseModel], title: str) -> dict[str, Any]:
     schema["properties"]["file"] = {"type": "string", "format": "binary", "title": title}
     schema["required"] = ["file"]
     return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
+
+
+async def handled(request: Request, folder: Path, work: Callable[[Received], Result]) -> Result:
+    """Receive a file, do something with it in a thread, and put it away whatever comes of it."""
+    received = await receive(request, folder)
+    try:
+        return await run_in_threadpool(work, received)
+    finally:
+        received.discard()
 
 
 async def receive(request: Request, folder: Path) -> Received:

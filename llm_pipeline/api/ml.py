@@ -99,7 +99,7 @@ def get_model_status(services: Given, _caller: Viewer) -> ModelStatus:
     with services.parts.read() as session:
         champion, challenger = models.champion(session), models.challenger(session)
         trained_up_to = models.trained_up_to(session)
-        learned = learned_since(session, learn_after)
+        learned = learned_since(session, trained_up_to, learn_after)
         decided = decisions.since(session, trained_up_to)
     return ModelStatus(
         serving=ServingOut(

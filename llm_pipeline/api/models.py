@@ -1,6 +1,7 @@
 """ML Dashboard: models one by one: promoted, rolled back, exported, imported."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,6 @@ from fastapi import Path as InPath
 from fastapi.responses import FileResponse, RedirectResponse
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline import files
 from llm_pipeline.api import intake
@@ -166,15 +166,12 @@ def export_model(services: Given, _caller: Admin, version: Version) -> FileRespo
 )
 async def post_import(request: Request, services: Given, caller: Admin) -> ModelOut:
     """It answers nobody before it is promoted."""
-    received = await intake.receive(request, services.worker.folder)
-    try:
-        return await run_in_threadpool(_import, services, caller, received.path)
-    finally:
-        received.discard()
+    work = partial(_import, services, caller)
+    return await intake.handled(request, services.worker.folder, work)
 
 
-def _import(services: Services, caller: Caller, path: Path) -> ModelOut:
-    parts = services.parts
+def _import(services: Services, caller: Caller, received: intake.Received) -> ModelOut:
+    parts, path = services.parts, received.path
     digest = files.digest(path)
     stored = import_model(parts.database, parts.registry, path, digest, caller.user, now)
     return ModelOut.of(stored)

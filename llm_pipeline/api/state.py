@@ -112,20 +112,19 @@ def _center(session: Session) -> CenterState:
 
 
 def _ml(session: Session, services: Services) -> MlState:
-    champion = models.champion(session)
+    champion, trained = models.champion(session), models.trained_up_to(session)
     return MlState(
         champion=champion.version if champion else None,
         serving=services.live.serving.version,
         as_of=champion.as_of if champion else None,
         metrics=champion.metrics if champion else {},
-        learned_since=learned_since(session, services.parts.settings.learn_after),
+        learned_since=learned_since(session, trained, services.parts.settings.learn_after),
         learn_after=services.parts.settings.learn_after,
     )
 
 
-def learned_since(session: Session, learn_after: int) -> int:
-    """Return how many texts were approved since the newest training, counted up to `learn_after` or
+def learned_since(session: Session, since: int, learn_after: int) -> int:
+    """Return how many texts were approved since an offset, counted up to `learn_after` or
     `COUNTED`, whichever is more: every page asks, and before the first training it is all there
     is."""
-    since = models.trained_up_to(session)
     return training.learned_since(session, since, max(COUNTED, learn_after)).texts

@@ -1,11 +1,11 @@
 """LLM Center: the catalogue of targets."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline.api import intake
 from llm_pipeline.api.auth import Admin, Caller, Viewer
@@ -63,11 +63,8 @@ class CatalogueForm(Incoming):
 )
 async def post_target_file(request: Request, services: Given, caller: Admin) -> Loaded:
     """All of the file or nothing: a catalogue with a hole would set labels aside for weeks."""
-    received = await intake.receive(request, services.worker.folder)
-    try:
-        return await run_in_threadpool(_load_file, services, caller, received)
-    finally:
-        received.discard()
+    work = partial(_load_file, services, caller)
+    return await intake.handled(request, services.worker.folder, work)
 
 
 def _load_file(services: Services, caller: Caller, received: intake.Received) -> Loaded:

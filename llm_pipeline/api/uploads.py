@@ -5,13 +5,13 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
 from llm_pipeline.api import intake
 from llm_pipeline.api.auth import Caller, Submitter, Viewer
@@ -111,11 +111,8 @@ class UploadOut(BaseModel):
     openapi_extra=intake.form_schema(UploadForm, KINDS),
 )
 async def post_upload(request: Request, services: Given, caller: Submitter) -> UploadOut:
-    received = await intake.receive(request, services.worker.folder)
-    try:
-        return await run_in_threadpool(_accept, services, caller, received)
-    finally:
-        received.discard()
+    work = partial(_accept, services, caller)
+    return await intake.handled(request, services.worker.folder, work)
 
 
 def _accept(services: Services, caller: Caller, received: intake.Received) -> UploadOut:

@@ -27,7 +27,7 @@ export default {
     return { over: false, files: [], fields: this.takes.are_rows ? { ...fields, lands_as: "pending" } : fields };
   },
   methods: {
-    told: (file) => (file.done ? file.done : `${COUNT.format(Math.round((100 * file.sent) / (file.size || 1)))} %`),
+    told: (file) => (file.done || `${COUNT.format(Math.round((100 * file.sent) / (file.size || 1)))} %`),
     dropped(event) {
       this.over = false;
       for (const file of event.dataTransfer.files) this.send(file);

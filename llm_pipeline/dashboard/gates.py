@@ -8,7 +8,7 @@ from markupsafe import Markup
 from llm_pipeline.api.paging import cursor_of, row_position
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import moment_label, rendered
-from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.dashboard.sheet import Sheet, number_in
 from llm_pipeline.domain.gate import LISTED
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.gates.suites import FIGURES, limits
@@ -26,7 +26,7 @@ class Gates:
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
         self._suite = sheet.query.get("suite", "")[:100].replace("\x00", "")
-        self._result = _number(sheet.query.get("result", ""))
+        self._result = number_in(sheet.query.get("result", ""))
         try:
             self._after = row_position(sheet.query.get("rows"))
         except InvalidInput:
@@ -60,10 +60,6 @@ class Gates:
             )
 
         return await self._sheet.read(look)
-
-
-def _number(given: str) -> int | None:
-    return int(given) if given.isdecimal() and int(given) < 2**63 else None
 
 
 def _failing(result: StoredGateResult) -> int:

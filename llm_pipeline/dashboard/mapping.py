@@ -14,7 +14,7 @@ from llm_pipeline.api.schemas import DecidedMapping, LikeIt, NewDecision
 from llm_pipeline.dashboard import choosing
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.dashboard.sheet import Sheet, number_in
 from llm_pipeline.domain.records import LIVE, Action, Role, Status
 from llm_pipeline.errors import Conflict, NotFound
 from llm_pipeline.store import catalogue, history, mappings
@@ -34,9 +34,14 @@ class Seen:
     """A mapping as its reader sees it, which is what they decide about."""
 
     stored: mappings.StoredMapping
-    offered: str | None
     asked: choosing.Asked | None = None
     like_it: LikeIt | None = None
+
+    @property
+    def offered(self) -> str | None:
+        """What approving would mean."""
+        waits = self.stored.status is Status.PENDING
+        return (self.stored.proposed_target or self.stored.suggested_target) if waits else None
 
 
 class Mapping:
@@ -47,11 +52,11 @@ class Mapping:
         self._seen: Seen | None = None
 
     async def open(self) -> None:
-        await self._look(self._sheet.query.get("mapping", ""))
+        await self._look(number_in(self._sheet.query.get("mapping", "")))
         self._shown = self._sheet.panel(await self._html(), self.heard)
 
     async def show(self, mapping_id: str) -> None:
-        await self._look(mapping_id)
+        await self._look(number_in(mapping_id))
         self._shown.show(await self._html())
 
     async def heard(self, act: Act) -> None:
@@ -62,7 +67,7 @@ class Mapping:
             await self._do(seen, act)
         except (Conflict, NotFound) as error:
             self._sheet.tell(str(error), "bad")
-            await self._look(str(seen.stored.id))
+            await self._look(seen.stored.id)
         self._shown.show(await self._html())
 
     async def _do(self, seen: Seen, act: Act) -> None:
@@ -103,7 +108,7 @@ class Mapping:
             return routes.decide_mapping(self._sheet.services, caller, stored.id, body)
 
         done = await self._sheet.do(Role.REVIEWER, "reviewing", decide)
-        await self._look(str(stored.id), done.like_it)
+        await self._look(stored.id, done.like_it)
         told = {Action.UNDO: done.status.value.replace("_", " ")}.get(action, done.target or "")
         self._sheet.tell(f"{stored.text[:60]}: {_SAID[action]} {told}".strip())
 
@@ -116,19 +121,14 @@ class Mapping:
         made = await self._sheet.do(Role.REVIEWER, "planning", plan)
         self._sheet.go(f"/plans?plan={made.id}")
 
-    async def _look(self, mapping_id: str, like_it: LikeIt | None = None) -> None:
+    async def _look(self, mapping_id: int | None, like_it: LikeIt | None = None) -> None:
         self._seen = None
-        if not (mapping_id.isascii() and mapping_id.isdigit() and int(mapping_id) < 2**63):
+        if mapping_id is None:
             return
         try:
-            stored = await self._sheet.read(mappings.get, int(mapping_id))
+            self._seen = Seen(await self._sheet.read(mappings.get, mapping_id), like_it=like_it)
         except NotFound as error:
             self._sheet.tell(str(error), "bad")
-            return
-        offered = None
-        if stored.status is Status.PENDING:
-            offered = stored.proposed_target or stored.suggested_target
-        self._seen = Seen(stored, offered, like_it=like_it)
 
     async def _html(self) -> Markup:
         seen = self._seen

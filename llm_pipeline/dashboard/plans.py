@@ -11,7 +11,7 @@ from llm_pipeline.dashboard.center import TABS, Asked
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet, number_of
+from llm_pipeline.dashboard.sheet import Sheet, number_in
 from llm_pipeline.domain.records import Role
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.store import plans
@@ -40,7 +40,7 @@ class Plans:
         sheet = self._sheet
         if sheet.may(Role.REVIEWER):
             self._form = sheet.panel(self._form_html(), self.heard)
-        chosen = number_of(sheet.query, "plan")
+        chosen = number_in(sheet.query.get("plan", ""))
         if chosen is not None:
             await self._one("look", chosen)
         self._shown = sheet.panel(self._plan_html(), self.heard)

@@ -196,7 +196,6 @@ class Sheet:
         )
 
 
-def number_of(query: QueryParams, name: str) -> int | None:
-    """Return a number that an address names, None if it names none that a store could have."""
-    given = query.get(name, "")
+def number_in(given: str) -> int | None:
+    """Return the id that a part of an address is, None if no row of a store could have it."""
     return int(given) if given.isascii() and given.isdecimal() and int(given) < 2**63 else None

@@ -10,7 +10,7 @@ from llm_pipeline.api.uploads import PATH, UploadOut
 from llm_pipeline.dashboard.panel import ROWS, Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet, number_of
+from llm_pipeline.dashboard.sheet import Sheet, number_in
 from llm_pipeline.domain.records import Role
 from llm_pipeline.store import state, uploads
 from llm_pipeline.store.engine import Session
@@ -26,7 +26,7 @@ class Uploads:
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
         self._before: int | None = None
-        self._chosen = number_of(sheet.query, "upload")
+        self._chosen = number_in(sheet.query.get("upload", ""))
 
     async def open(self) -> None:
         sheet = self._sheet

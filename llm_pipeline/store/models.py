@@ -85,16 +85,17 @@ def promote(session: Session, version: str, reason: str, at: datetime) -> None:
 
 def refuse(session: Session, version: str, reason: str) -> None:
     """Record that a challenger did not beat the champion, and why."""
-    session.execute(
-        update(models).where(models.c.version == version).values(status="refused", reason=reason)
-    )
+    _end(session, version, "refused", reason)
 
 
 def withdraw(session: Session, version: str, reason: str) -> None:
     """Record that a model answered until a rollback: no later one returns to it by itself."""
-    session.execute(
-        update(models).where(models.c.version == version).values(status="withdrawn", reason=reason)
-    )
+    _end(session, version, "withdrawn", reason)
+
+
+def _end(session: Session, version: str, status: str, reason: str) -> None:
+    ended = update(models).where(models.c.version == version)
+    session.execute(ended.values(status=status, reason=reason))
 
 
 def losers(session: Session, before: datetime) -> list[StoredModel]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from llm_pipeline.api.auth import COOKIE, SESSION_LASTS
 from llm_pipeline.config import Settings
@@ -106,3 +106,11 @@ def signed_in(dashboard: Dashboard, browser: Browser) -> Iterator[BrowserContext
 def sign_in(context: BrowserContext, dashboard: Dashboard, role: str) -> None:
     context.set_default_timeout(SLOW_MACHINE_MS)
     context.add_cookies([{"name": COOKIE, "value": f"{role}-session", "url": dashboard.url}])
+
+
+def opened(context: BrowserContext, path: str) -> Page:
+    """Open a page and wait until its scripts run."""
+    page = context.new_page()
+    page.goto(path)
+    page.wait_for_selector("#boot", state="detached")
+    return page

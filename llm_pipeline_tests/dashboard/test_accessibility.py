@@ -6,8 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from llm_pipeline.dashboard.mount import PAGES
-from llm_pipeline_tests.dashboard.conftest import Dashboard, sign_in
-from llm_pipeline_tests.dashboard.test_journey import opened
+from llm_pipeline_tests.dashboard.conftest import Dashboard, opened, sign_in
 
 MAPPINGS = "/api/llm-center/mappings"
 ROWS = "text,target\nBLUE BOTTLE 7,BLUE\nMOON CAFE,SBUX\nMOON CAFE,BLUE\n,SBUX\n"

@@ -7,8 +7,7 @@ from llm_pipeline.store import mappings
 from llm_pipeline.store.engine import Database, open_engine
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.automation_factories import arrive, suggest
-from llm_pipeline_tests.dashboard.conftest import Dashboard, sign_in
-from llm_pipeline_tests.dashboard.test_journey import opened
+from llm_pipeline_tests.dashboard.conftest import Dashboard, opened, sign_in
 
 
 def test_a_text_drawn_by_lot_is_audited_and_approved(

@@ -2,20 +2,13 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 from sqlalchemy import text
 
 from llm_pipeline.store.engine import open_engine, transaction
-from llm_pipeline_tests.dashboard.conftest import Dashboard, sign_in
+from llm_pipeline_tests.dashboard.conftest import Dashboard, opened, sign_in
 
 MAPPINGS = "/api/llm-center/mappings"
-
-
-def opened(context: BrowserContext, path: str) -> Page:
-    page = context.new_page()
-    page.goto(path)
-    page.wait_for_selector("#boot", state="detached")
-    return page
 
 
 def test_what_was_found_is_decided_there_and_what_is_like_it_by_a_plan(

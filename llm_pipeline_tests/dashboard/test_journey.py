@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from llm_pipeline.dashboard.mount import PAGES
-from llm_pipeline_tests.dashboard.conftest import Dashboard, sign_in
+from llm_pipeline_tests.dashboard.conftest import Dashboard, opened, sign_in
 
 FILE = b"""text,target
 BLUE BOTTLE 0423 SAN FRAN CA,
@@ -13,13 +13,6 @@ BLUE BOTTLE 0917 OAKLAND CA,
 AMZN MKTP US*2K4JD8,AMZN
 NO SUCH THING,NOBODY
 """
-
-
-def opened(context: BrowserContext, path: str) -> Page:
-    page = context.new_page()
-    page.goto(path)
-    page.wait_for_selector("#boot", state="detached")
-    return page
 
 
 def number(page: Page) -> int:

@@ -7,8 +7,7 @@ from playwright.sync_api import Browser, expect
 from llm_pipeline.store import models
 from llm_pipeline.store.engine import Database, open_engine
 from llm_pipeline.wiring import now
-from llm_pipeline_tests.dashboard.conftest import Dashboard, sign_in
-from llm_pipeline_tests.dashboard.test_journey import opened
+from llm_pipeline_tests.dashboard.conftest import Dashboard, opened, sign_in
 
 
 def test_models_with_and_without_scores_stand_beside_each_other(

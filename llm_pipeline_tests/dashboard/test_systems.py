@@ -2,8 +2,7 @@
 
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from llm_pipeline_tests.dashboard.conftest import Dashboard, sign_in
-from llm_pipeline_tests.dashboard.test_journey import opened
+from llm_pipeline_tests.dashboard.conftest import Dashboard, opened, sign_in
 from llm_pipeline_tests.receivers import receiving
 
 POST, LIMITS = "/api/ml/update-system-metrics", "/api/ml/system-metrics/limits"
