@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
+from threading import Lock
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -89,10 +91,25 @@ ROUTERS: tuple[APIRouter, ...] = (
 GRACEFUL_SECONDS = 2
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+class Application(FastAPI):
+    """Describes itself with the role that each route needs, once somebody asks: building the
+    description takes longer than all else that a start does."""
+
+    _describing = Lock()
+
+    def openapi(self) -> dict[str, Any]:
+        with self._describing:
+            if self.openapi_schema is None:
+                paths = super().openapi()["paths"]
+                for (method, path), role in auth.roles(self).items():
+                    paths[path][method.lower()]["x-role"] = role.value
+            return super().openapi()
+
+
+def create_app(settings: Settings | None = None) -> Application:
     """Build the application; the database is opened when it starts."""
     chosen = settings or Settings()
-    app = FastAPI(
+    app = Application(
         title="llm_pipeline",
         version=version("llm-pipeline"),
         lifespan=partial(_lifespan, chosen),
@@ -103,7 +120,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router, responses={"4XX": {"model": Problem}})
     app.include_router(health.router)
     app.include_router(site.build())
-    _tell_roles(app)
     app.add_middleware(
         BodyLimit,
         upload_paths=(uploads.PATH, models.IMPORT_PATH),
@@ -116,11 +132,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if tracing.start("llm_pipeline api"):
         FastAPIInstrumentor.instrument_app(app)
     return app
-
-
-def _tell_roles(app: FastAPI) -> None:
-    for (method, path), role in auth.roles(app).items():
-        app.openapi()["paths"][path][method.lower()]["x-role"] = role.value
 
 
 @asynccontextmanager

@@ -1,11 +1,15 @@
 """A real server on a free port over a real SQLite store, for the tests of the API."""
 
 import asyncio
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -19,6 +23,7 @@ from llm_pipeline.store import credentials
 from llm_pipeline.store.engine import Engine, migrate, open_engine, transaction
 from llm_pipeline.wiring import now
 
+STORE = "store.db"
 TARGETS = [
     Target("SBUX", "Starbucks", "Coffee", {"sample": "true"}),
     Target("AMZN", "Amazon", "Retail"),
@@ -37,14 +42,23 @@ def headers(role: str) -> dict[str, str]:
 def prepare(settings: Settings) -> Engine:
     """Create a store with a catalogue and a token for every role."""
     settings.path().mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.store_url)
+    shutil.copy(Path(_template().name) / STORE, settings.path(STORE))
+    return open_engine(settings.store_url)
+
+
+@cache
+def _template() -> TemporaryDirectory[str]:
+    """A prepared store that is copied for each test: a tenth of what it takes to make."""
+    folder = TemporaryDirectory(prefix="llm_pipeline_")
+    engine = open_engine(f"sqlite:///{folder.name}/{STORE}")
     migrate(engine)
     with transaction(engine) as session:
         load_targets(session, TARGETS, "test", now())
         for role in Role:
             identity = credentials.Identity(role.value, role)
             credentials.add(session, "token", token(role), identity, now())
-    return engine
+    engine.dispose()
+    return folder
 
 
 class Running:

@@ -1,14 +1,9 @@
 """Fixtures of the dashboard's tests: a server in a process of its own, and a browser if there is
 one.
-
-NiceGUI has one application in a process, so each server is started as `llm-pipeline up` does it.
 """
 
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +19,7 @@ from llm_pipeline.store import credentials
 from llm_pipeline.store.engine import open_engine, transaction
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.api.live_server import prepare
+from llm_pipeline_tests.dashboard.servers import Servers
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 START_SECONDS = 120
@@ -42,8 +38,15 @@ class Dashboard:
         return httpx.Client(base_url=self.url, cookies={COOKIE: f"{role}-session"}, timeout=60)
 
 
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    started = Servers()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
+def dashboard(tmp_path: Path, servers: Servers) -> Iterator[Dashboard]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -59,20 +62,17 @@ def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
     given = {"LLM_PIPELINE_HOME": str(tmp_path), "LLM_PIPELINE_API_PORT": str(port)}
     # Nothing listens on port 1: Dagster and MLflow are down in these tests.
     away = {"LLM_PIPELINE_DAGSTER_PORT": "1", "LLM_PIPELINE_MLFLOW_PORT": "1"}
-    command = [sys.executable, "-m", "llm_pipeline.dashboard"]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    with subprocess.Popen(command, env={**clean, **given, **away}) as process:
-        try:
-            _wait(settings.api_url, process)
-            yield Dashboard(settings)
-        finally:
-            process.terminate()
-            process.wait(30)
+    process = servers.start({**given, **away})
+    try:
+        _wait(settings.api_url)
+        yield Dashboard(settings)
+    finally:
+        servers.end(process)
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait(url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/healthz").status_code == 200:
                 return
