@@ -1,6 +1,5 @@
 """Fixtures for all tests: an empty database of each kind, a clock, an installation in a folder."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from llm_pipeline.config import Settings
 from llm_pipeline.store.columns import metadata
 from llm_pipeline.store.engine import Database, migrate, open_engine
 from llm_pipeline.wiring import Parts
+from llm_pipeline_tests import templates
 
 # Not safe against a power cut, but fast; and in a zone of its own, because no result may depend
 # on where the server stands.
@@ -23,16 +23,6 @@ SERVER_SETTINGS = (
     "synchronous_commit = off",
     "timezone = 'Pacific/Auckland'",
 )
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, copied for each test: cheaper than migrating again."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    engine = open_engine(f"sqlite:///{path}")
-    migrate(engine)
-    engine.dispose()
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +67,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty, migrated database: every test of the store runs on both kinds."""
     if request.param == "sqlite":
         path = tmp_path / "store.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        templates.copy_store(path)
         yield f"sqlite:///{path}"
         return
     address = request.getfixturevalue("postgresql_server")
@@ -111,11 +101,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def parts(tmp_path: Path, sqlite_template: Path) -> Iterator[Parts]:
+def parts(tmp_path: Path) -> Iterator[Parts]:
     """A whole installation in a temporary folder: SQLite store, MLflow and uploads."""
     home = tmp_path / "home"
     home.mkdir()
-    shutil.copy(sqlite_template, home / "store.db")
+    templates.copy_installation(home)
     made = Parts(Settings(home=home))
     yield made
     made.engine.dispose()

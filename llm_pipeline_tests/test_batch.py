@@ -29,6 +29,7 @@ from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import CITIES, FORMS, ingest_rows, labelled, load_catalogue
 from llm_pipeline_tests.factories import write_csv as write
+from llm_pipeline_tests.templates import copy_installation
 
 # The command with chunks of 100 rows and a note after each: small files, many moments to break off.
 SMALL_STEPS = (
@@ -38,11 +39,11 @@ SMALL_STEPS = (
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Parts]:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     """A champion, and one approval that is newer than it."""
     folder = tmp_path_factory.mktemp("batch")
     (folder / "home").mkdir()
-    shutil.copy(sqlite_template, folder / "home" / "store.db")
+    copy_installation(folder / "home")
     parts, clock = Parts(Settings(home=folder / "home")), Clock()
     load_catalogue(parts.database, clock)
     ingest_rows(parts.database, clock, folder, labelled(), approved=True)

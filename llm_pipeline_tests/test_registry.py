@@ -14,6 +14,7 @@ from llm_pipeline.model import bundle
 from llm_pipeline.model.recognizer import Recognizer
 from llm_pipeline.registry import Registry
 from llm_pipeline.runs import TrainingRecord, VariantRecord
+from llm_pipeline_tests.templates import copy_mlflow
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -34,6 +35,7 @@ def recognizer() -> Recognizer:
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
+    copy_mlflow(tmp_path / "mlflow.db")
     return Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
 
 

@@ -1,15 +1,11 @@
 """A real server on a free port over a real SQLite store, for the tests of the API."""
 
 import asyncio
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -20,10 +16,10 @@ from llm_pipeline.config import Settings
 from llm_pipeline.domain.records import Role, Target
 from llm_pipeline.steps.load import load_targets
 from llm_pipeline.store import credentials
-from llm_pipeline.store.engine import Engine, migrate, open_engine, transaction
+from llm_pipeline.store.engine import Engine, open_engine, transaction
 from llm_pipeline.wiring import now
+from llm_pipeline_tests import templates
 
-STORE = "store.db"
 TARGETS = [
     Target("SBUX", "Starbucks", "Coffee", {"sample": "true"}),
     Target("AMZN", "Amazon", "Retail"),
@@ -40,25 +36,16 @@ def headers(role: str) -> dict[str, str]:
 
 
 def prepare(settings: Settings) -> Engine:
-    """Create a store with a catalogue and a token for every role."""
+    """Create a store with a catalogue and a token for every role, and an MLflow beside it."""
     settings.path().mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path(_template().name) / STORE, settings.path(STORE))
-    return open_engine(settings.store_url)
-
-
-@cache
-def _template() -> TemporaryDirectory[str]:
-    """A prepared store that is copied for each test: a tenth of what it takes to make."""
-    folder = TemporaryDirectory(prefix="llm_pipeline_")
-    engine = open_engine(f"sqlite:///{folder.name}/{STORE}")
-    migrate(engine)
+    templates.copy_installation(settings.path())
+    engine = open_engine(settings.store_url)
     with transaction(engine) as session:
         load_targets(session, TARGETS, "test", now())
         for role in Role:
             identity = credentials.Identity(role.value, role)
             credentials.add(session, "token", token(role), identity, now())
-    engine.dispose()
-    return folder
+    return engine
 
 
 class Running:

@@ -9,11 +9,13 @@ from llm_pipeline.store.engine import Database
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import load_catalogue
 from llm_pipeline_tests.gate_factories import fill
+from llm_pipeline_tests.templates import copy_mlflow
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     folder = tmp_path_factory.mktemp("mlflow")
+    copy_mlflow(folder / "mlflow.db")
     return Registry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
 

@@ -19,6 +19,7 @@ from llm_pipeline.store.mappings import Filter
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import load_catalogue, merge, submission
 from llm_pipeline_tests.plan_factories import get, preview
+from llm_pipeline_tests.templates import copy_store
 
 LARGE = ("mappings", "decisions", "submissions", "live_spans", "plan_items", "events")
 # What ended in one way may be most of a store, and each row of a file went through it all.
@@ -28,9 +29,9 @@ ALIASES = ("m", "d", "other", "later", "waiting", "w", "again", "decisions_1", "
 
 
 @pytest.fixture
-def database(tmp_path: Path, sqlite_template: Path, clock: Clock) -> Iterator[Database]:
+def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
     path = tmp_path / "store.db"
-    path.write_bytes(sqlite_template.read_bytes())
+    copy_store(path)
     engine = open_engine(f"sqlite:///{path}")
     # Else each INSERT seems to go through the tables that refer to its own; it never does.
     event.listen(engine, "connect", lambda made, _: made.execute("PRAGMA foreign_keys = OFF"))
