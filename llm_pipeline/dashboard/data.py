@@ -1,7 +1,5 @@
 """Data Management: how the components are, the pipeline, what happens how often, and alerts."""
 
-from collections import Counter
-
 from markupsafe import Markup
 from nicegui import ui
 from starlette.concurrency import run_in_threadpool
@@ -61,14 +59,11 @@ class Data:
         settings = self._sheet.services.parts.settings
 
         def look(session: Session) -> Markup:
-            newest = log.newest(session, EVENTS_COUNTED)
             reports = [(kind, quality.latest_report(session, kind)) for kind in REPORTS]
             return rendered(
                 "data.html",
                 alerts=alerts.page(session, None, ALERTS_SHOWN),
-                events=Counter(event.name for event in newest).most_common(),
-                counted=len(newest),
-                since=newest[-1].at if newest else None,
+                recent=log.recent(session, EVENTS_COUNTED),
                 reports=reports,
                 dagster=settings.dagster_url,
                 may=self._sheet.may(Role.REVIEWER),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, desc, func, insert, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.event import Event
@@ -99,6 +99,24 @@ def newest(
     if names:
         query = query.where(events.c.name.in_(names))
     return [LoggedEvent(*row) for row in session.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """How often each name is among the newest events, most often first; the time of the first."""
+
+    names: dict[str, int]
+    since: datetime | None
+
+
+def recent(session: Session, limit: int) -> Recent:
+    """Count the newest `limit` events by their names."""
+    newest = select(events.c.name, events.c.at).order_by(events.c.offset.desc()).limit(limit)
+    of = newest.subquery()
+    counted = select(of.c.name, func.count().label("times"), func.min(of.c.at)).group_by(of.c.name)
+    rows = session.execute(counted.order_by(desc("times"), of.c.name)).all()
+    names = {name: times for name, times, _ in rows}
+    return Recent(names, min((since for _, _, since in rows), default=None))
 
 
 def wait(engine: Engine, after: int, timeout: float) -> int:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 from threading import Thread, Timer
 from time import monotonic
@@ -53,6 +53,19 @@ def test_events_are_read_as_they_were_written(database: Database) -> None:
         )
         assert [event.payload["version"] for event in log.read_since(session, 0, limit=1)] == ["7"]
         assert log.read_since(session, 2) == []
+
+
+def test_the_newest_events_are_counted_by_name(database: Database) -> None:
+    hour = timedelta(hours=1)
+    built = TrainingSetBuilt("ann", 1, 2, 3, 4)
+    with database.begin() as session:
+        assert log.recent(session, 10) == log.Recent({}, None)
+        log.append(session, AT, _event(), _event())
+        log.append(session, AT + hour, _event(), built, _event(), built)
+        found = log.recent(session, 5)
+        assert list(found.names.items()) == [("model:refused", 3), ("training_set:built", 2)]
+        assert found.since == AT
+        assert log.recent(session, 4).since == AT + hour
 
 
 def _follow(database: Database, over: Flag, seen: list[log.LoggedEvent]) -> None:
