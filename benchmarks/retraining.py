@@ -8,12 +8,11 @@ by a recogniser in service. Peak memory is of the whole process.
 """
 
 import argparse
-import resource
 import tempfile
 from pathlib import Path
 
 import pandas as pd
-from measuring import timed
+from measuring import peak_megabytes, timed
 
 from llm_pipeline import loop
 from llm_pipeline.config import Settings
@@ -64,7 +63,7 @@ def _measured(parts: Parts, frame: pd.DataFrame) -> str:
     serves, seconds = timed(retrain)
     if not serves:
         raise AssertionError(f"model {serving.version} serves, not the new one")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_megabytes()
     return (
         f"{len(frame):,} labelled rows, {first.model.metrics['accuracy']:.3f} right on the stream: "
         f"first training {first_seconds:.0f} s, retraining until the new champion serves "

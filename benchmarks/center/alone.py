@@ -1,18 +1,16 @@
 """A call in a process of its own: its result, its seconds without start-up, its peak memory."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Generic, ParamSpec, TypeVar
 
 import psutil
-from measuring import timed
+from measuring import peak_megabytes, timed
 
 LOOK_SECONDS = 0.02
 T = TypeVar("T")
@@ -49,21 +47,11 @@ def in_child(call: Callable[[], T]) -> Alone[T]:
         future = other.submit(call)
         while not future.done():
             for child in psutil.Process().children():
-                peak = max(peak, _megabytes(child.pid))
+                peak = max(peak, peak_megabytes(child.pid))
             time.sleep(LOOK_SECONDS)
         return Alone(future.result(), time.perf_counter() - began, peak)
 
 
 def _measured(call: Callable[[], T]) -> Alone[T]:
     result, seconds = timed(call)
-    return Alone(result, seconds, _megabytes(os.getpid()))
-
-
-def _megabytes(process: int) -> float:
-    # ru_maxrss counts what the process was before it became this one. None is left of one that
-    # has ended.
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for line in Path(f"/proc/{process}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
+    return Alone(result, seconds, peak_megabytes())

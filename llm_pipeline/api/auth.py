@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from fastapi import Depends, FastAPI, Request, WebSocket, WebSocketException
+from fastapi import Depends, FastAPI, Request, WebSocket
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
@@ -92,9 +92,9 @@ def admit_socket(websocket: WebSocket) -> Caller:
     services: Services = websocket.app.state.services
     caller = caller_of(services, websocket)
     if caller is None:
-        raise WebSocketException(1008, "sign in, or send `Authorization: Bearer TOKEN`")
+        raise NotSignedIn("sign in, or send `Authorization: Bearer TOKEN`")
     if caller.via == "session" and not _is_own(websocket):
-        raise WebSocketException(1008, "this request came from another site")
+        raise NotAllowed("this request came from another site")
     return caller
 
 

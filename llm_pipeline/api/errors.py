@@ -3,16 +3,24 @@
 import errno
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.exceptions import (
+    RequestValidationError,
+    ValidationException,
+    WebSocketRequestValidationError,
+)
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.websockets import WebSocketState
 
 from llm_pipeline import errors
 from llm_pipeline.store.state import UNAVAILABLE
@@ -20,6 +28,7 @@ from llm_pipeline.store.state import UNAVAILABLE
 logger = logging.getLogger(__name__)
 
 _MOST_FIELDS = 100
+_INTERNAL_ERROR = 1011  # RFC 6455
 
 STATUS: dict[type[errors.PipelineError], int] = {
     errors.InvalidInput: 422,
@@ -87,31 +96,58 @@ def problem(
     return ProblemResponse(content.model_dump(), status, headers)
 
 
+Handler = Callable[[HTTPConnection, Exception], ProblemResponse]
+
+
 def install(app: FastAPI) -> None:
     """Answer every kind of error of this application with a problem."""
-    app.add_exception_handler(errors.PipelineError, _pipeline_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    for kind in UNAVAILABLE:
-        app.add_exception_handler(kind, _database_unavailable)
-    app.add_exception_handler(OSError, _os_error)
+    handlers: dict[type[Exception], Handler] = {
+        errors.PipelineError: _pipeline_error,
+        RequestValidationError: _validation_error,
+        WebSocketRequestValidationError: _validation_error,
+        HTTPException: _http_error,
+        **dict.fromkeys(UNAVAILABLE, _database_unavailable),
+        OSError: _os_error,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, _answering(handler))
     # Not as a handler: behind one for `Exception` Starlette raises the error again, and the server
     # resets the connection.
-    app.add_middleware(ExceptionMiddleware, handlers={Exception: _unexpected})
+    app.add_middleware(ExceptionMiddleware, handlers={Exception: _answering(_unexpected)})
+
+
+def _answering(handler: Handler) -> Callable[[HTTPConnection, Exception], Awaitable[Response]]:
+    """Send a WebSocket what a handler makes of an error: Starlette would drop it."""
+
+    async def answered(connection: HTTPConnection, error: Exception) -> Response:
+        response = handler(connection, error)
+        if isinstance(connection, WebSocket):
+            await _end(connection, response)
+        return response
+
+    return answered
+
+
+async def _end(websocket: WebSocket, response: ProblemResponse) -> None:
+    if websocket.application_state is WebSocketState.CONNECTING:
+        await websocket.send_denial_response(response)
+    elif websocket.application_state is WebSocketState.CONNECTED:
+        with suppress(RuntimeError, WebSocketDisconnect):  # the client was first
+            await websocket.close(_INTERNAL_ERROR)
 
 
 def _of(table: Mapping[type[errors.PipelineError], Any], error: Exception) -> Any:
     return next(table[kind] for kind in type(error).__mro__ if kind in table)
 
 
-def _pipeline_error(_request: Request, error: Exception) -> ProblemResponse:
+def _pipeline_error(_connection: HTTPConnection, error: Exception) -> ProblemResponse:
     status = _of(STATUS, error)
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
     return problem(status, _of(_TITLES, error), str(error), headers=headers)
 
 
-def _validation_error(_request: Request, error: Exception) -> ProblemResponse:
-    found = error.errors() if isinstance(error, RequestValidationError) else ()
+def _validation_error(_connection: HTTPConnection, error: Exception) -> ProblemResponse:
+    found = error.errors() if isinstance(error, ValidationException) else ()
     fields = [
         FieldError(field=".".join(map(str, one["loc"])), message=one["msg"])
         for one in found[:_MOST_FIELDS]
@@ -120,30 +156,34 @@ def _validation_error(_request: Request, error: Exception) -> ProblemResponse:
     return problem(422, "Invalid request", told, fields)
 
 
-def _http_error(request: Request, error: Exception) -> ProblemResponse:
+def _http_error(connection: HTTPConnection, error: Exception) -> ProblemResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     said = error.detail if isinstance(error, HTTPException) else ""
     headers = error.headers if isinstance(error, HTTPException) else None
     title = HTTPStatus(status).phrase
     if said == title:
-        said = f"{request.method} {request.url.path}: {title.lower()}; /docs lists what there is"
+        said = f"{_asked(connection)}: {title.lower()}; /docs lists what there is"
     return problem(status, title, str(said), headers=headers)
 
 
-def _database_unavailable(request: Request, error: Exception) -> ProblemResponse:
-    logger.error("the database did not answer %s %s: %s", request.method, request.url.path, error)
+def _database_unavailable(connection: HTTPConnection, error: Exception) -> ProblemResponse:
+    logger.error("the database did not answer %s: %s", _asked(connection), error)
     detail = "the database does not answer or is busy; nothing was changed, try again"
     return problem(503, "Database unavailable", detail, headers={"Retry-After": "1"})
 
 
-def _os_error(request: Request, error: Exception) -> ProblemResponse:
+def _os_error(connection: HTTPConnection, error: Exception) -> ProblemResponse:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         detail = "the disk is full; free some space and send it again"
         return problem(507, "Insufficient storage", detail)
-    return _unexpected(request, error)
+    return _unexpected(connection, error)
 
 
-def _unexpected(request: Request, error: Exception) -> ProblemResponse:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    detail = f"{request.method} {request.url.path} failed; the server's log says why"
+def _unexpected(connection: HTTPConnection, error: Exception) -> ProblemResponse:
+    logger.error("%s failed", _asked(connection), exc_info=error)
+    detail = f"{_asked(connection)} failed; the server's log says why"
     return problem(500, "Internal error", detail)
+
+
+def _asked(connection: HTTPConnection) -> str:
+    return f"{connection.scope.get('method', 'WebSocket')} {connection.url.path}"

@@ -15,10 +15,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from llm_pipeline.api import auth
 from llm_pipeline.api.auth import ViewerSocket, require
 from llm_pipeline.api.deps import Given, Services
-from llm_pipeline.api.errors import problem
 from llm_pipeline.api.following import begin, demand, follow, named
 from llm_pipeline.domain.records import Role
-from llm_pipeline.errors import Gone
 from llm_pipeline.store.log import LoggedEvent
 
 router = APIRouter(tags=["Shared state"])
@@ -75,11 +73,7 @@ def _add(path: str, summary: str, names: tuple[str, ...]) -> None:
         after: Offset = None,
         last_event_id: LastEventId = "",
     ) -> None:
-        try:
-            await demand(services, last_event_id, after)
-        except Gone as error:
-            await websocket.send_denial_response(problem(410, "Gone", str(error)))
-            return
+        await demand(services, last_event_id, after)
         await websocket.accept()
         start = await begin(services, last_event_id, after)
         sending = asyncio.create_task(_send(websocket, services, start, names))

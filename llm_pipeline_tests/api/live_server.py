@@ -85,7 +85,7 @@ def running(
         thread.join()
 
 
-def wait_for(check: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(check: Callable[[], bool], seconds: float = 60) -> None:
     """Poll until a check holds."""
     deadline = time.monotonic() + seconds
     while not check():

@@ -68,20 +68,36 @@ def test_a_socket_tells_its_offset_while_nothing_happens(
 
 @pytest.mark.parametrize("path", STREAMS)
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "status", "detail"),
     [
-        {},
-        {"Authorization": "Bearer nobody"},
-        {"Cookie": f"{COOKIE}=cookie", "Origin": "http://elsewhere.example"},
+        ({}, 401, "sign in"),
+        ({"Authorization": "Bearer nobody"}, 401, "sign in"),
+        (
+            {"Cookie": f"{COOKIE}=cookie", "Origin": "http://elsewhere.example"},
+            403,
+            "this request came from another site",
+        ),
     ],
 )
 def test_nobody_opens_a_socket_without_signing_in(
-    server: Running, session_cookie: str, path: str, sent: dict[str, str]
+    server: Running, session_cookie: str, path: str, sent: dict[str, str], status: int, detail: str
 ) -> None:
     cookie = {name: value for name, value in sent.items() if name != "Origin"}
-    with pytest.raises(InvalidStatus, match="403"):
+    with pytest.raises(InvalidStatus) as refused:
         opened(server, path, additional_headers=cookie, origin=sent.get("Origin"))
+    answer = refused.value.response
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert json.loads(answer.body or b"")["detail"].startswith(detail)
     assert session_cookie == "cookie"
+
+
+def test_a_socket_at_a_place_that_is_none_is_told_what_is_wrong(server: Running) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        opened(server, f"{STREAM}?after=nowhere")
+    assert refused.value.response.status_code == 422
+    [field] = json.loads(refused.value.response.body or b"")["errors"]
+    assert field["field"] == "query.after"
 
 
 def test_a_page_of_ours_opens_a_socket_with_its_session(
