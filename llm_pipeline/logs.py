@@ -52,4 +52,10 @@ def configure(
     handler.setFormatter(JsonLines(offset) if kind == "json" else logging.Formatter(_PLAIN))
     # Great Expectations gives its loggers a level of their own, which the root's does not stop.
     handler.setLevel(logging.WARNING)
+    handler.addFilter(_tells_something)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _tells_something(record: logging.LogRecord) -> bool:
+    # uvicorn takes a WebSocket that was refused with an answer for one that was not answered.
+    return record.msg != "ASGI callable returned without completing handshake."

@@ -2,8 +2,8 @@
 
 Threads of a process share its interpreter: beside 300,000 rows in a thread of the API a decision
 took 8 times as long as alone, beside a process 3 times. Such a process gets what it needs as a line
-of JSON, and ends with whoever holds its standard input open: at once, since what it has committed
-stays, and the rest is read again.
+of JSON, and ends with whoever holds its standard input open, not by the signals sent to them: at
+once, since what it has committed stays, and the rest is read again.
 """
 
 import json
@@ -19,18 +19,21 @@ from enum import IntEnum
 from functools import partial
 from typing import Literal
 
-from llm_pipeline import logs
+from llm_pipeline import logs, tracing
 from llm_pipeline.errors import PipelineError
 from llm_pipeline.steps.ingest import Progress, take_in
-from llm_pipeline.store import uploads
+from llm_pipeline.store import staged, uploads
 from llm_pipeline.store.engine import Database, open_engine
 from llm_pipeline.store.state import UNAVAILABLE, DatabaseError
+from llm_pipeline.tracing import span
 
 logger = logging.getLogger(__name__)
 
-# Below that a file is in before a process could begin.
+# Most files below that are in before a process could begin; a packed one may take longer.
 OWN_PROCESS_BYTES = 4 * 2**20
 _LOOK_SECONDS = 0.1
+# Whoever sends these to every process they find ends the API too, and the next one goes on.
+_ASKED_TO_END = {-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
 
 
 class Outcome(IntEnum):
@@ -50,7 +53,8 @@ def here(database: Database, upload: uploads.Upload, stopped: threading.Event) -
             raise CancelledError
 
     try:
-        take_in(database, upload, partial(datetime.now, UTC), progress)
+        with span("take in a file", upload=upload.id):
+            take_in(database, upload, partial(datetime.now, UTC), progress)
     except CancelledError:
         return Outcome.STOPPED
     except UNAVAILABLE as error:
@@ -80,18 +84,25 @@ def apart(
     address = database.engine.url.render_as_string(hide_password=False)
     task = {"database": address, "upload": upload.id, "log_format": log_format}
     command = [sys.executable, "-P", "-m", "llm_pipeline.taking_in"]
-    # Unbuffered: what a broken pipe did not take would be offered again when it is closed.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0) as process:  # noqa: S603
+    # Unbuffered: what a broken pipe did not take would be offered again when it is closed. In a
+    # session of its own: a signal to all processes of an installation would be taken for a death.
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True
+    ) as process:
         code = _ended(process, json.dumps(task).encode() + b"\n", stopped)
     if code in set(Outcome):
         return Outcome(code)
     if stopped.is_set():
         return Outcome.STOPPED
+    if code in _ASKED_TO_END:
+        return Outcome.UNAVAILABLE
+    killed = ", as one does that the system kills for want of memory"
     _fail(
         database,
         upload.id,
-        f"the process that took it in ended with {code}, as one does that the system kills for "
-        "want of memory; send the file again, it goes on where it was",
+        f"the process that took it in ended with {code}"
+        f"{killed if code == -signal.SIGKILL else '; the log says why'}; "
+        "send the file again, it goes on where it was",
     )
     return Outcome.ENDED
 
@@ -116,7 +127,10 @@ def _ended(process: subprocess.Popen[bytes], line: bytes, stopped: threading.Eve
 
 def _fail(database: Database, upload_id: int, said: str) -> None:
     with database.begin() as session:
-        uploads.set_status(session, upload_id, "failed", datetime.now(UTC), said[:1000])
+        # Not what was finished or cancelled just before.
+        if uploads.get(session, upload_id).status == "running":
+            uploads.set_status(session, upload_id, "failed", datetime.now(UTC), said[:1000])
+    staged.forget(database, upload_id)
 
 
 def _end_with_caller() -> None:
@@ -128,11 +142,10 @@ def _end_with_caller() -> None:
 
 def main() -> int:
     """Take in the upload that standard input names."""
-    # Ctrl-C goes to the caller too, who says when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     task = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_caller, daemon=True).start()
     logs.configure(task["log_format"])
+    tracing.start("llm_pipeline upload")
     engine = open_engine(task["database"])
     database = Database(engine)
     try:
@@ -145,6 +158,7 @@ def main() -> int:
         return here(database, upload, threading.Event())
     finally:
         engine.dispose()
+        tracing.flush()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mlflow import MlflowClient
-
+from llm_pipeline.registry import Registry
 from llm_pipeline.store.engine import migrate, open_engine
 
 STORE = "store.db"
@@ -42,5 +41,5 @@ def _store() -> TemporaryDirectory[str]:
 @cache
 def _mlflow() -> TemporaryDirectory[str]:
     folder = TemporaryDirectory(prefix="llm_pipeline_")
-    MlflowClient(f"sqlite:///{folder.name}/{MLFLOW}")
+    Registry(f"sqlite:///{folder.name}/{MLFLOW}", Path(folder.name)).aliases()
     return folder

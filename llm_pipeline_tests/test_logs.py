@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from honcho.printer import Message
 
-from llm_pipeline.logs import JsonLines
+from llm_pipeline.logs import JsonLines, configure
 from llm_pipeline.processes import Printer
 
 
@@ -42,6 +42,19 @@ def test_an_exception_is_in_its_line() -> None:
     assert "ZeroDivisionError: by nothing" in str(
         formatted(record("failed", error=ZeroDivisionError("by nothing")))["exception"]
     )
+
+
+def test_a_refused_websocket_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    before, level = logging.getLogger().handlers[:], logging.getLogger().level
+    try:
+        configure("text")
+        for message in ("ASGI callable returned without completing handshake.", "really broken"):
+            logging.getLogger("uvicorn.error").error(message)
+    finally:
+        logging.basicConfig(handlers=before, level=level, force=True)
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert told.endswith("ERROR uvicorn.error: really broken\n")
 
 
 def test_what_up_prints_is_objects_only(capsys: pytest.CaptureFixture[str]) -> None:

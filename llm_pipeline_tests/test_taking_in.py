@@ -81,6 +81,33 @@ def test_a_process_that_is_killed_fails_the_upload_which_can_be_sent_again(
     assert (stored(database, upload).status, submitted(database)) == ("finished", 3)
 
 
+def test_a_process_that_is_asked_to_end_is_begun_again(
+    database: Database, accepted: Accept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, ending = accepted(database, 3), tmp_path / "ending"
+    own_session = "os.getsid(0) == os.getpid()"
+    ending.write_text(
+        f"#!{sys.executable}\nimport os, signal\n"
+        f"{own_session} and os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    ending.chmod(ending.stat().st_mode | stat.S_IXUSR)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(ending))
+        assert apart(database, upload, threading.Event(), "text") is Outcome.UNAVAILABLE
+    assert stored(database, upload).status == "running"
+
+
+def test_what_was_cancelled_before_its_process_died_stays_cancelled(
+    database: Database, accepted: Accept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = accepted(database, 3)
+    with database.begin() as session:
+        uploads.set_status(session, upload.id, "cancelled", upload.created_at)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert apart(database, upload, threading.Event(), "text") is Outcome.ENDED
+    assert stored(database, upload).status == "cancelled"
+
+
 def test_a_database_that_does_not_answer_is_waited_for(parts: Parts, accepted: Accept) -> None:
     upload = accepted(parts.database, 3)
     gone = Database(open_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"))

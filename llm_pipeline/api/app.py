@@ -122,7 +122,7 @@ def create_app(settings: Settings | None = None) -> Application:
     app.include_router(site.build())
     app.add_middleware(
         BodyLimit,
-        upload_paths=(uploads.PATH, models.IMPORT_PATH),
+        upload_paths=(uploads.PATH, models.IMPORT_PATH, targets.FILE_PATH),
         max_upload_bytes=chosen.max_upload_mb * 2**20,
     )
     errors.install(app)

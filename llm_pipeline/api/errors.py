@@ -3,7 +3,7 @@
 import errno
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +19,6 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 from starlette.websockets import WebSocketState
 
 from llm_pipeline import errors
@@ -113,27 +112,25 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _answering(handler))
     # Not as a handler: behind one for `Exception` Starlette raises the error again, and the server
     # resets the connection.
-    app.add_middleware(ExceptionMiddleware, handlers={Exception: _answering(_unexpected)})
+    app.add_middleware(ExceptionMiddleware, handlers={Exception: _unexpected})
 
 
-def _answering(handler: Handler) -> Callable[[HTTPConnection, Exception], Awaitable[Response]]:
-    """Send a WebSocket what a handler makes of an error: Starlette would drop it."""
+def _answering(handler: Handler) -> Any:  # Starlette has no type for a handler of both kinds
+    """Send a WebSocket what a handler makes of an error: as its refusal, or once it is open by
+    closing it."""
 
-    async def answered(connection: HTTPConnection, error: Exception) -> Response:
+    async def answered(connection: HTTPConnection, error: Exception) -> ProblemResponse | None:
         response = handler(connection, error)
-        if isinstance(connection, WebSocket):
-            await _end(connection, response)
-        return response
+        if not isinstance(connection, WebSocket):
+            return response
+        if connection.application_state is WebSocketState.CONNECTING:
+            await connection.send_denial_response(response)
+        else:
+            with suppress(RuntimeError, WebSocketDisconnect):  # the client was first
+                await connection.close(_INTERNAL_ERROR)
+        return None
 
     return answered
-
-
-async def _end(websocket: WebSocket, response: ProblemResponse) -> None:
-    if websocket.application_state is WebSocketState.CONNECTING:
-        await websocket.send_denial_response(response)
-    elif websocket.application_state is WebSocketState.CONNECTED:
-        with suppress(RuntimeError, WebSocketDisconnect):  # the client was first
-            await websocket.close(_INTERNAL_ERROR)
 
 
 def _of(table: Mapping[type[errors.PipelineError], Any], error: Exception) -> Any:
@@ -180,6 +177,8 @@ def _os_error(connection: HTTPConnection, error: Exception) -> ProblemResponse:
 
 
 def _unexpected(connection: HTTPConnection, error: Exception) -> ProblemResponse:
+    if isinstance(connection, WebSocket):
+        raise error  # the server logs it, and ends a WebSocket whether it was open or not
     logger.error("%s failed", _asked(connection), exc_info=error)
     detail = f"{_asked(connection)} failed; the server's log says why"
     return problem(500, "Internal error", detail)

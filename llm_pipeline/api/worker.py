@@ -1,14 +1,17 @@
 """Uploaded files into the store: one thread, one file at a time, resumed after a stop."""
 
+import logging
 import queue
 import threading
 from pathlib import Path
 
 from llm_pipeline import taking_in
 from llm_pipeline.store import uploads
+from llm_pipeline.store.state import UNAVAILABLE
 from llm_pipeline.taking_in import Outcome
-from llm_pipeline.tracing import span
 from llm_pipeline.wiring import Parts
+
+logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
 
@@ -58,16 +61,22 @@ class UploadWorker:
                 self._work(upload)
 
     def _work(self, upload: uploads.Upload) -> None:
-        parts = self._parts
-        with span("take in a file", upload=upload.id):
-            if upload.bytes < taking_in.OWN_PROCESS_BYTES:
-                outcome = taking_in.here(parts.database, upload, self._stop)
-            else:
-                log_format = parts.settings.log_format
-                outcome = taking_in.apart(parts.database, upload, self._stop, log_format)
+        try:
+            outcome = self._take_in(upload)
+        except (*UNAVAILABLE, OSError) as error:
+            # No process can begin, or no word of its end be stored.
+            logger.warning("upload %s waits: %s", upload.id, error)
+            outcome = Outcome.UNAVAILABLE
         if outcome is Outcome.UNAVAILABLE:
             self._stop.wait(RETRY_SECONDS)
             self._queue.put(upload)
         elif outcome is Outcome.ENDED:
             with self._lock:
                 self._queued.discard(upload.id)
+
+    def _take_in(self, upload: uploads.Upload) -> Outcome:
+        parts = self._parts
+        if upload.bytes < taking_in.OWN_PROCESS_BYTES:
+            return taking_in.here(parts.database, upload, self._stop)
+        log_format = parts.settings.log_format
+        return taking_in.apart(parts.database, upload, self._stop, log_format)

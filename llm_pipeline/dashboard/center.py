@@ -93,7 +93,7 @@ class Center:
         self._sheet = sheet
         self._asked = Asked.of(sheet.query)
         self._counts = sheet.first_beat.state.center.mappings
-        self._one = Mapping(sheet)
+        self._one = Mapping(sheet, self._show)
 
     async def open(self) -> None:
         sheet = self._sheet

@@ -1,5 +1,6 @@
 """One mapping in a dialog: its whole life, and for reviewers its decisions."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,10 +46,11 @@ class Seen:
 
 
 class Mapping:
-    """The mapping that a browser looks at, or none."""
+    """The mapping that a browser looks at, or none; `decided` is called after each decision."""
 
-    def __init__(self, sheet: Sheet) -> None:
+    def __init__(self, sheet: Sheet, decided: Callable[[], Awaitable[None]]) -> None:
         self._sheet = sheet
+        self._decided = decided
         self._seen: Seen | None = None
 
     async def open(self) -> None:
@@ -111,6 +113,7 @@ class Mapping:
         await self._look(stored.id, done.like_it)
         told = {Action.UNDO: done.status.value.replace("_", " ")}.get(action, done.target or "")
         self._sheet.tell(f"{stored.text[:60]}: {_SAID[action]} {told}".strip())
+        await self._decided()
 
     async def _plan(self, like_it: LikeIt) -> None:
         body = NewPlan.model_validate(like_it.plan)

@@ -13,7 +13,7 @@ from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet, number_in
 from llm_pipeline.domain.records import Role
-from llm_pipeline.errors import InvalidInput
+from llm_pipeline.errors import InvalidInput, NotFound
 from llm_pipeline.store import plans
 from llm_pipeline.store.engine import Session
 
@@ -42,7 +42,10 @@ class Plans:
             self._form = sheet.panel(self._form_html(), self.heard)
         chosen = number_in(sheet.query.get("plan", ""))
         if chosen is not None:
-            await self._one("look", chosen)
+            try:
+                await self._one("look", chosen)
+            except NotFound as error:
+                sheet.tell(str(error), "bad")
         self._shown = sheet.panel(self._plan_html(), self.heard)
         self._list = sheet.panel(await self._list_html(), self.heard)
 

@@ -196,6 +196,11 @@ class Sheet:
         )
 
 
+_DIGITS = 19  # of numbers that are all below 2**63
+
+
 def number_in(given: str) -> int | None:
     """Return the id that a part of an address is, None if no row of a store could have it."""
-    return int(given) if given.isascii() and given.isdecimal() and int(given) < 2**63 else None
+    if not (given.isascii() and given.isdecimal() and len(given) < _DIGITS):
+        return None
+    return int(given)

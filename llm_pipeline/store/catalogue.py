@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.records import Target
@@ -48,10 +48,10 @@ def load(session: Session, entries: Sequence[Target], offset: int) -> Loaded:
     ]
     if new:
         session.execute(insert(targets), new)
-    for entry in changed:
-        session.execute(
-            update(targets).where(targets.c.key == entry.key).values(_values(entry, offset))
-        )
+    if changed:
+        values = [{**_values(entry, offset), "named": entry.key} for entry in changed]
+        query = update(targets).where(targets.c.key == bindparam("named"))
+        session.connection().execute(query, values)
     return Loaded(created=len(new), changed=len(changed), total=len(known) + len(new))
 
 

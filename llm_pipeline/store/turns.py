@@ -1,7 +1,8 @@
 """Writers of one process take turns before they ask SQLite.
 
 SQLite lets who waits for its lock sleep up to 100 ms and look again, which misses the pauses of an
-upload; here the next one is woken. Other processes wait as before; PostgreSQL has its own queue.
+upload; here the next one is woken. Those of other processes are looked out for by whoever has the
+turn (`engine`); PostgreSQL has its own queue.
 """
 
 from collections.abc import Iterator

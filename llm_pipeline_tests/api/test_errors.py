@@ -2,13 +2,15 @@
 
 import asyncio
 import errno
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from http.client import HTTPConnection
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import OperationalError
 
@@ -34,6 +36,7 @@ RAISED: dict[str, tuple[Exception, int]] = {
     "database": (OperationalError("SELECT secret", {}, Exception("database is locked")), 503),
     "bug": (ZeroDivisionError("secret"), 500),
 }
+UNFORESEEN = {"file", "bug"}
 
 
 def _add_failing_routes(app: FastAPI) -> None:
@@ -105,6 +108,66 @@ def test_no_error_reaches_the_server_but_one_amid_an_answer() -> None:
     assert _is_problem(asyncio.run(get("/fail/bug")), 500)
     with pytest.raises(RuntimeError, match="already started"):
         asyncio.run(get("/break-off"))
+
+
+def _socket(app: FastAPI, path: str) -> list[dict[str, Any]]:
+    """Return what an application sends to a WebSocket that is opened at a path."""
+    sent: list[dict[str, Any]] = []
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "query_string": b"",
+        "headers": [],
+        "extensions": {"websocket.http.response": {}},
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(dict(message))
+
+    asyncio.run(app(scope, receive, send))
+    return sent
+
+
+@pytest.fixture
+def sockets() -> FastAPI:
+    app = FastAPI()
+
+    async def refusing(websocket: WebSocket, kind: str) -> None:
+        raise RAISED[kind][0]
+
+    async def breaking(websocket: WebSocket, kind: str) -> None:
+        await websocket.accept()
+        raise RAISED[kind][0]
+
+    app.add_api_websocket_route("/refuse/{kind}", refusing)
+    app.add_api_websocket_route("/break/{kind}", breaking)
+    errors_of_api.install(app)
+    return app
+
+
+@pytest.mark.parametrize("kind", sorted(RAISED.keys() - UNFORESEEN))
+def test_a_websocket_is_refused_once_and_told_why(sockets: FastAPI, kind: str) -> None:
+    start, body = _socket(sockets, f"/refuse/{kind}")
+    assert start["type"] == "websocket.http.response.start"
+    assert start["status"] == RAISED[kind][1] == json.loads(body["body"])["status"]
+
+
+def test_a_websocket_that_is_open_is_closed_by_an_error(sockets: FastAPI) -> None:
+    accepted, closed = _socket(sockets, "/break/database")
+    assert accepted["type"] == "websocket.accept"
+    assert (closed["type"], closed["code"]) == ("websocket.close", 1011)
+
+
+@pytest.mark.parametrize("kind", sorted(UNFORESEEN))
+@pytest.mark.parametrize("path", ["/refuse", "/break"])
+def test_what_nobody_foresaw_on_a_websocket_is_the_servers(
+    sockets: FastAPI, path: str, kind: str
+) -> None:
+    with pytest.raises(type(RAISED[kind][0])):
+        _socket(sockets, f"{path}/{kind}")
 
 
 def test_what_is_not_there_is_a_problem(client: httpx.Client) -> None:

@@ -3,6 +3,8 @@
 import csv
 import gzip
 import io
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -249,10 +251,24 @@ def test_an_upload_that_a_stop_interrupts_goes_on_after_it(
         assert rows_stored(session) == 40_000
 
 
+def test_a_large_file_waits_until_a_process_can_begin(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking_in, "OWN_PROCESS_BYTES", 10)
+    monkeypatch.setattr("llm_pipeline.api.worker.RETRY_SECONDS", 0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/nowhere/python")
+        upload_id = send(client, b"text,target\nBLUE 1,BLUE\n").json()["id"]
+        time.sleep(0.5)
+        assert client.get(f"{UPLOADS}/{upload_id}").json()["status"] == "running"
+    assert finished(client, upload_id)["accepted"] == 1
+
+
 def test_large_files_are_taken_in_apart_from_the_api_which_says_how_far_they_are(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(taking_in, "OWN_PROCESS_BYTES", 10)
+    monkeypatch.setattr(taking_in, "here", None)
     done = finished(client, send(client, b"text,target\nBLUE 1,BLUE\n,BLUE\n").json()["id"])
     assert (done["status"], done["accepted"], done["rejected"]) == ("finished", 1, 1)
     assert done["progress"]["rows_per_second"] > 0

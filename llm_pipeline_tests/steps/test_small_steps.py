@@ -1,5 +1,6 @@
 """Submit, load and alert."""
 
+import gzip
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from llm_pipeline.domain.records import Submission, Target
 from llm_pipeline.errors import InvalidInput, UnknownTarget
+from llm_pipeline.steps import load
 from llm_pipeline.steps.alert import raise_alert, resolve_alert
 from llm_pipeline.steps.load import load_targets, read_targets
 from llm_pipeline.steps.submit import submit
@@ -72,6 +74,9 @@ def test_a_catalogue_is_read_from_a_file(database: Database, clock: Clock, tmp_p
     assert _names(database) == ["catalogue:loaded"]
 
 
+EXPORTED = "llm_pipeline_id,key,name,category,attributes,retired\n"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -79,6 +84,12 @@ def test_a_catalogue_is_read_from_a_file(database: Database, clock: Clock, tmp_p
         ("key,name\nA,a\n,b\n", "line 3: the key is empty"),
         ("key,name\nA\n", "line 2: the row has 1 cells"),
         ("key,name\nA,caf\udce9\n", "line 2: it is not valid UTF-8"),
+        (f"{EXPORTED}1,A,a,,{{}},false\n2,B,b,,[1],false\n", "line 3: its attributes are no JSON"),
+        (f"{EXPORTED}1,A,a,,{{,false\n", "line 2: its attributes are no JSON"),
+        (f'{EXPORTED}1,A,a,,"{{""x"": null}}",false\n', "line 2: its attributes are no JSON"),
+        (f"{EXPORTED}1,A,a,,,false\n", "line 2: its attributes are no JSON"),
+        (f"{EXPORTED}1,A,a,,{'[' * 9000},false\n", "line 2: its attributes are no JSON"),
+        ("llm_pipeline_id,key,name\n1,A,a\n", "has no column 'category'"),
     ],
 )
 def test_a_bad_catalogue_names_the_line(tmp_path: Path, content: str, said: str) -> None:
@@ -86,6 +97,24 @@ def test_a_bad_catalogue_names_the_line(tmp_path: Path, content: str, said: str)
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(InvalidInput, match=said):
         read_targets(path)
+
+
+def test_a_catalogue_that_breaks_off_is_not_loaded(tmp_path: Path) -> None:
+    rows = "".join(f"K{number},Name {number * 7919 % 1000}\n" for number in range(20_000))
+    whole = gzip.compress(f"key,name\n{rows}".encode())
+    (tmp_path / "half.csv.gz").write_bytes(whole[:-2000])
+    with pytest.raises(InvalidInput, match=r"half\.csv\.gz cannot be read: .*; nothing was loaded"):
+        read_targets(tmp_path / "half.csv.gz")
+
+
+def test_a_catalogue_has_so_many_entries_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "MOST_TARGETS", 2)
+    rows = [("A", "a"), ("B", "b"), ("C", "c")]
+    assert len(read_targets(write_csv(tmp_path / "two.csv", ("key", "name"), rows[:2]))) == 2
+    with pytest.raises(InvalidInput, match=r"three\.csv has more than 2 entries"):
+        read_targets(write_csv(tmp_path / "three.csv", ("key", "name"), rows))
 
 
 def test_an_alert_is_told_when_it_opens_and_when_it_is_over(
