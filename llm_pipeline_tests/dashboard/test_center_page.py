@@ -57,6 +57,21 @@ def test_a_decision_about_what_somebody_else_changed_is_refused_and_shown_anew(
         expect(page.locator("dialog")).to_have_count(0)
 
 
+def test_a_live_mapping_that_is_corrected_has_its_new_target_in_the_list_behind(
+    dashboard: Dashboard, signed_in: BrowserContext
+) -> None:
+    with dashboard.client() as client:
+        made = client.post(MAPPINGS, json={"text": "SOLE CAFE", "target": "SBUX"}).json()
+        said = {"action": "approve", "version": made["version"]}
+        client.post(f"{MAPPINGS}/{made['id']}/decision", json=said)
+    page = opened(signed_in, f"/center?status=approved&mapping={made['id']}")
+    expect(page.locator("tbody tr")).to_contain_text("SBUX")
+    page.get_by_role("button", name="Another target").click()
+    page.get_by_placeholder("key or name of a target").fill("blue")
+    page.keyboard.press("Enter")
+    expect(page.locator("tbody tr")).to_contain_text("BLUE")
+
+
 def test_a_viewer_sees_a_mapping_and_decides_nothing(
     dashboard: Dashboard, browser: Browser
 ) -> None:

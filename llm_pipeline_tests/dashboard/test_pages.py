@@ -78,6 +78,8 @@ def test_another_site_cannot_open_the_pages_socket(dashboard: Dashboard, origin:
     [
         "/center?sort=nothing&status=nothing&source=x&upload=-1&mapping=99999999999999999999",
         "/uploads?upload=99999999999999999999",
+        f"/center?mapping={'1' * 5000}",
+        "/plans?plan=999",
         "/events?at=99999999999999999999",
         "/gates?suite=%00",
         "/gates?suite=submissions&result=99999999999999999999&rows=nonsense",
