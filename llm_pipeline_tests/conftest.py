@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from llm_pipeline.config import Settings
+from llm_pipeline.store import search
 from llm_pipeline.store.columns import metadata
 from llm_pipeline.store.engine import Database, migrate, open_engine
 from llm_pipeline.wiring import Parts
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one worker begin with the installation that is up for a whole file of tests: from further
     back the other steals half of them, and brings a second one up."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that ends early says so; to a test it is a wrong result of a busy machine."""
+    monkeypatch.setattr(search, "SECONDS", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,31 +14,43 @@ from llm_pipeline import cli
 from llm_pipeline.errors import SetupError
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.factories import TARGETS, labelled, write_csv
+from llm_pipeline_tests.templates import copy_installation
 
 Run = Callable[..., Result]
+
+
+def invoked(*words: object, typed: Sequence[str] = ()) -> Result:
+    lines = "".join(f"{line}\n" for line in typed)
+    return CliRunner().invoke(cli.app, [str(word) for word in words], input=lines)
 
 
 @pytest.fixture
 def run(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("LLM_PIPELINE_HOME", str(parts.settings.home))
     monkeypatch.setenv("COLUMNS", "200")
-
-    def invoked(*words: object, typed: Sequence[str] = ()) -> Result:
-        lines = "".join(f"{line}\n" for line in typed)
-        return CliRunner().invoke(cli.app, [str(word) for word in words], input=lines)
-
     return invoked
 
 
+@pytest.fixture(scope="module")
+def learned_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation that learned 60 texts through the commands alone; to be copied."""
+    home = tmp_path_factory.mktemp("learned")
+    copy_installation(home)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LLM_PIPELINE_HOME", str(home))
+        rows = [(target.key, target.name, target.category) for target in TARGETS]
+        catalogue = write_csv(home / "targets.csv", ("key", "name", "category"), rows)
+        assert "5 targets created" in invoked("targets", "load", catalogue).output
+        texts = write_csv(home / "texts.csv", ("text", "target"), labelled())
+        assert "60 taken in as approved" in invoked("ingest", texts, "--approved").output
+        assert "first model" in invoked("train").output
+    return home
+
+
 @pytest.fixture
-def learned(run: Run, tmp_path: Path) -> Run:
-    """An installation that learned 60 texts through the commands alone."""
-    rows = [(target.key, target.name, target.category) for target in TARGETS]
-    catalogue = write_csv(tmp_path / "targets.csv", ("key", "name", "category"), rows)
-    assert "5 targets created" in run("targets", "load", catalogue).output
-    texts = write_csv(tmp_path / "texts.csv", ("text", "target"), labelled())
-    assert "60 taken in as approved" in run("ingest", texts, "--approved").output
-    assert "first model" in run("train").output
+def learned(learned_home: Path, parts: Parts, run: Run) -> Run:
+    """The same in the folder of a test; MLflow looks for the files of its runs where they were."""
+    shutil.copytree(learned_home, parts.settings.path(), dirs_exist_ok=True)
     return run
 
 
@@ -68,7 +81,8 @@ def test_a_name_longer_than_any_file_is_a_text(learned: Run) -> None:
 
 
 def test_the_same_file_twice_adds_nothing_and_says_so(learned: Run, tmp_path: Path) -> None:
-    again = learned("ingest", tmp_path / "texts.csv", "--approved")
+    texts = write_csv(tmp_path / "again.csv", ("text", "target"), labelled())
+    again = learned("ingest", texts, "--approved")
     assert "nothing was added" in again.output
 
 

@@ -149,7 +149,7 @@ def page(
     cursor: str | None,
     limit: int,
     sort: Sort = Sort.NEWEST,
-    seconds: float = search.SECONDS,
+    seconds: float | None = None,
 ) -> Page:
     """Return the mappings a filter matches, in an order, from the page before's cursor on."""
     found = search.find(session, wanted, sort, cursor, limit, seconds)

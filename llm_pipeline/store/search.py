@@ -51,14 +51,15 @@ def find(
     sort: Sort = Sort.NEWEST,
     after: str | None = None,
     limit: int = 50,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
 ) -> Found:
-    """Return a page of what a filter matches, behind the position `after`."""
+    """Return a page of what a filter matches, behind the position `after`; `SECONDS` is the time
+    limit unless another is given."""
     place = place_at(session, sort, after)
     known = counted(session, wanted)
     cap = COUNT_CAP[session.get_bind().dialect.name]
     words.vocabulary(session)  # reading it for the first time takes seconds of no search
-    with Deadline(session, seconds) as deadline:
+    with Deadline(session, SECONDS if seconds is None else seconds) as deadline:
         asked = ask(deadline, wanted)
         seek = partial(_page, deadline, sort, place, limit + 1, 0 if known is not None else cap)
         page, total = seek(asked)
@@ -82,18 +83,16 @@ def find(
     )
 
 
-def clause(
-    session: Session, wanted: Filter, seconds: float = SECONDS, *, literally: bool = False
-) -> ColumnElement[bool]:
+def clause(session: Session, wanted: Filter, *, literally: bool = False) -> ColumnElement[bool]:
     """Return what a filter asks as a condition for `WHERE` over everything that it matches.
 
     InvalidInput if looking its words up takes too long, and `literally` also if a word is in no
     text and would be taken for another.
     """
-    with Deadline(session, seconds) as deadline:
+    with Deadline(session, SECONDS) as deadline:
         asked = forgive(deadline, ask(deadline, wanted), wanted)
     if deadline.reached:
-        raise InvalidInput(f"looking up {wanted.q!r} takes longer than {seconds:g} s; narrow it")
+        raise InvalidInput(f"looking up {wanted.q!r} takes longer than {SECONDS:g} s; narrow it")
     if literally and asked.read_as:
         word, meant = next(iter(asked.read_as.items()))
         raise InvalidInput(f"no text contains {word!r}; did you mean {' or '.join(meant)}?")

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 START_SECONDS = 180
-LEARN_SECONDS = 180
+LEARN_SECONDS = 400
 COMPONENTS = (
     "API",
     "API latency",
