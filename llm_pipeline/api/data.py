@@ -12,10 +12,12 @@ from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.api.schemas import FromStore
 from llm_pipeline.api.state import AlertOut, GateOut
 from llm_pipeline.domain.events import EVENTS
+from llm_pipeline.errors import InvalidInput
 from llm_pipeline.steps.alert import acknowledge_alert
 from llm_pipeline.store import alerts, log, quality, state
 from llm_pipeline.wiring import now
 
+COUNTED = 10_000  # events with given names, at most
 router = APIRouter(tags=["Data Management"])
 
 Names = Annotated[list[str] | None, Query(description="events with these names; without it all")]
@@ -62,11 +64,17 @@ def list_events(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EventOut]:
-    names = [one for one in name or () if one in EVENTS]
+    unknown = [one for one in name or () if one not in EVENTS]
+    if unknown:
+        raise InvalidInput(
+            f"no event is called {unknown[0][:80]!r}; there are {', '.join(sorted(EVENTS))}"
+        )
+    names = name or ()
     with services.parts.read() as session:
         found = log.newest(session, limit + 1, row_position(cursor), names)
-        total = log.latest(session) + 1 - log.first(session)
-    return page_of(found, limit, EventOut.model_validate, total, place="offset", is_exact=not names)
+        counted = log.count(session, names, COUNTED)
+    total, is_exact = min(counted, COUNTED), counted <= COUNTED
+    return page_of(found, limit, EventOut.model_validate, total, place="offset", is_exact=is_exact)
 
 
 @router.get("/api/llm-data/quality", summary="Gate results: of a suite, else the newest of each")

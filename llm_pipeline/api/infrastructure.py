@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 from llm_pipeline.api.auth import Admin, Viewer
-from llm_pipeline.api.deps import Given, Moment, Named, Services, Word
+from llm_pipeline.api.deps import Given, Happened, Named, Services, Word
 from llm_pipeline.api.schemas import FromStore, Incoming
 from llm_pipeline.domain.health import Health, worst
 from llm_pipeline.domain.limits import Limit, Severity
@@ -98,7 +98,7 @@ class SystemMetrics(Incoming):
 
     source: Named
     metrics: dict[Named, FiniteFloat] = Field(min_length=1, max_length=100)
-    at: Moment | None = None
+    at: Happened | None = None
 
 
 class LimitIn(Incoming):

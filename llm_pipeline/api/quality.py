@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, FiniteFloat
 
 from llm_pipeline.api.auth import Admin, Viewer
 from llm_pipeline.api.data import ReportOut
-from llm_pipeline.api.deps import Cursor, Given, Limit, Moment, Named, RowId
+from llm_pipeline.api.deps import Cursor, Given, Happened, Limit, Named, RowId
 from llm_pipeline.api.paging import Page, page_of, row_position
 from llm_pipeline.api.schemas import FromStore, Incoming
 from llm_pipeline.model.quality_plots import quality_picture
@@ -24,7 +24,7 @@ class QualityMetrics(Incoming):
     suite: Named
     success: bool
     metrics: dict[Named, FiniteFloat] = Field(default={}, max_length=100)
-    at: Moment | None = None
+    at: Happened | None = None
 
 
 class QualityTaken(BaseModel):

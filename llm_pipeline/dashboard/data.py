@@ -62,7 +62,7 @@ class Data:
             reports = [(kind, quality.latest_report(session, kind)) for kind in REPORTS]
             return rendered(
                 "data.html",
-                alerts=alerts.page(session, None, ALERTS_SHOWN),
+                alerts=_most_urgent(session),
                 recent=log.recent(session, EVENTS_COUNTED),
                 reports=reports,
                 dagster=settings.dagster_url,
@@ -70,6 +70,13 @@ class Data:
             )
 
         return await self._sheet.read(look)
+
+
+def _most_urgent(session: Session) -> list[alerts.Alert]:
+    """Return open alerts, critical ones first, and then those that were over last."""
+    still = sorted(alerts.open_alerts(session), key=lambda one: one.severity != "critical")
+    over = [one for one in alerts.page(session, None, ALERTS_SHOWN) if one.resolved_at]
+    return [*still, *over][:ALERTS_SHOWN]
 
 
 async def build(sheet: Sheet, pulse: Pulse) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from statistics import fmean
 from typing import Any
 
@@ -12,7 +13,7 @@ from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.forecast import SHORTEST_HISTORY
 from llm_pipeline.store import quality
-from llm_pipeline.store.engine import Session
+from llm_pipeline.wiring import now
 
 WEEKS_SHOWN = 104
 NAMES = {
@@ -47,21 +48,23 @@ class Insights:
             self._shown.show(await self._html())
 
     async def _html(self) -> Markup:
-        def look(session: Session) -> Markup:
-            report = quality.latest_report(session, "insights")
-            # A report of an earlier version has none.
-            series = [] if report is None else report.content.get("series", [])
-            said = [] if report is None else report.content.get("said", [])
-            return rendered(
-                "insights.html",
-                report=report,
-                series=[{**one, "weeks": one["weeks"][-WEEKS_SHOWN:]} for one in series],
-                names=NAMES,
-                kept={one["name"]: kept(said, one["name"]) for one in series},
-                needed=SHORTEST_HISTORY,
-            )
+        report = await self._sheet.read(quality.latest_report, "insights")
+        return drawn(report, now().date())
 
-        return await self._sheet.read(look)
+
+def drawn(report: quality.Report | None, today: date) -> Markup:
+    """Draw a report as it is read on a day; one of an earlier version has no series."""
+    series = [] if report is None else report.content.get("series", [])
+    said = [] if report is None else report.content.get("said", [])
+    return rendered(
+        "insights.html",
+        report=report,
+        series=[{**one, "weeks": one["weeks"][-WEEKS_SHOWN:]} for one in series],
+        names=NAMES,
+        this_week=(today - timedelta(days=today.weekday())).isoformat(),
+        kept={one["name"]: kept(said, one["name"]) for one in series},
+        needed=SHORTEST_HISTORY,
+    )
 
 
 def kept(said: Sequence[dict[str, Any]], series: str) -> Kept | None:

@@ -5,7 +5,7 @@ mappings, targets, policies, audits, stops, training sets, the rows of models, o
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, Table, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from llm_pipeline.store import log, models
@@ -15,6 +15,7 @@ from llm_pipeline.store.schema_health import component_changes
 from llm_pipeline.store.schema_operations import (
     credentials,
     gate_results,
+    gate_rows,
     leases,
     metrics,
     reports,
@@ -67,9 +68,11 @@ def events_below(session: Session, offset: int) -> int:
 
 
 def gates_before(session: Session, at: datetime) -> int:
-    """Delete old gate results but the newest of each suite, which still holds."""
+    """Delete old gate results, with the rows they name, but the newest of each suite, which still
+    holds."""
     newest = select(func.max(gate_results.c.id)).group_by(gate_results.c.suite)
     old = gate_results.c.checked_at < at, gate_results.c.id.not_in(newest)
+    _delete(session, gate_rows, gate_rows.c.result_id.in_(_oldest(gate_results, *old)))
     return _some(session, gate_results, *old)
 
 
@@ -122,8 +125,11 @@ def shadows_before(session: Session, at: datetime) -> int:
 
 
 def _some(session: Session, table: Table, *of: ColumnElement[bool]) -> int:
-    ids = select(table.c.id).where(*of).order_by(table.c.id).limit(CHUNK)
-    return _delete(session, table, table.c.id.in_(ids))
+    return _delete(session, table, table.c.id.in_(_oldest(table, *of)))
+
+
+def _oldest(table: Table, *of: ColumnElement[bool]) -> Select[tuple[int]]:
+    return select(table.c.id).where(*of).order_by(table.c.id).limit(CHUNK)
 
 
 def _delete(session: Session, table: Table, *of: ColumnElement[bool]) -> int:

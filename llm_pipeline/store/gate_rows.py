@@ -4,6 +4,7 @@ What the columns must be like is in `gates.suites`; `row_key` is the submission'
 """
 
 from dataclasses import dataclass
+from sys import float_info
 from typing import Any
 
 import pandas as pd
@@ -150,6 +151,11 @@ def _submissions(session: Session, after: int) -> Select[Any]:
         (_t.id.is_(None), "it is not in the catalogue"),
         else_="known",
     )
+    amount_state = case(
+        (_s.amount.is_(None), "none"),
+        (func.abs(_s.amount) <= float_info.max, "ok"),
+        else_="it is not finite",
+    )
     return (
         select(
             _s.id.label("row_key"),
@@ -157,9 +163,10 @@ def _submissions(session: Session, after: int) -> Select[Any]:
             func.length(_s.text).label("text_length"),
             text_state.label("text_state"),
             target_state.label("target_state"),
-            # Times and amounts are in columns of their own by now.
+            # Times and amounts are in columns of their own by now, which hold any time, but more
+            # than any amount.
             literal("ok").label("time_state"),
-            literal("ok").label("amount_state"),
+            amount_state.label("amount_state"),
         )
         .select_from(submissions.outerjoin(targets, _t.id == _s.target_id))
         .where(_s.id > after)

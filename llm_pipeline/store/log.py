@@ -101,6 +101,15 @@ def newest(
     return [LoggedEvent(*row) for row in session.execute(query)]
 
 
+def count(session: Session, names: Sequence[str], most: int) -> int:
+    """Return how many events there are, or with these names, of which one more than `most` are
+    counted at most."""
+    if not names:
+        return latest(session) + 1 - first(session)
+    found = select(events.c.offset).where(events.c.name.in_(names)).limit(most + 1).subquery()
+    return session.scalar(select(func.count()).select_from(found)) or 0
+
+
 @dataclass(frozen=True, slots=True)
 class Recent:
     """How often each name is among the newest events, most often first; the time of the first."""

@@ -57,6 +57,14 @@ def test_the_log_is_read_page_by_page_and_by_name(client: httpx.Client) -> None:
     assert len(offsets) >= 3
     assert offsets == list(range(offsets[0], 0, -1))
     assert [event["payload"]["suite"] for event in gates["items"]] == ["submissions"]
+    assert (first["total"], gates["total"], gates["total_is_exact"]) == (offsets[0], 1, True)
+
+
+def test_a_name_that_no_event_has_is_refused_and_the_others_are_told(client: httpx.Client) -> None:
+    for name in ("zz", "gate:*", "gate:checked,alert:raised", "%00"):
+        answer = client.get("/api/llm-data/events", params={"name": name})
+        assert answer.status_code == 422
+        assert "gate:checked" in answer.json()["detail"]
 
 
 @pytest.mark.usefixtures("failed_gate")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,23 @@ def test_numbers_are_posted_shown_and_told(client: httpx.Client) -> None:
         "items"
     ]
     assert event["payload"]["metrics"] == {"cpu": 12.5}
+
+
+def test_numbers_of_what_is_still_to_come_are_refused(client: httpx.Client) -> None:
+    when = {"at": "2199-01-01T00:00:00Z"}
+    numbers = {"source": "rack 1", "metrics": {"cpu": 1}}
+    for path, body in (
+        (POST, {**numbers, **when}),
+        (POST, {**numbers, "at": 99999999999999}),
+        ("/api/llm-data/update-quality-metrics", {"suite": "mine", "success": True, **when}),
+    ):
+        answer = client.post(path, json=body)
+        assert answer.status_code == 422
+        assert "ahead of the clock of this machine" in answer.json()["detail"]
+    blank = client.post(POST, json={"source": " ", "metrics": {"cpu": 1}})
+    assert "it is blank" in blank.json()["detail"]
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    assert client.post(POST, json={**numbers, "at": soon.isoformat()}).status_code == 202
 
 
 def test_the_installation_measures_itself(server: Running, client: httpx.Client) -> None:

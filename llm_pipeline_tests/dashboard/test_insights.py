@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from llm_pipeline.dashboard.insights import NAMES, kept
-from llm_pipeline.dashboard.rendering import rendered
+from llm_pipeline.dashboard.insights import drawn
 from llm_pipeline.domain.records import Submission
 from llm_pipeline.steps.forecast import forecast
 from llm_pipeline.steps.submit import submit
@@ -12,14 +11,10 @@ from llm_pipeline.store.engine import Database
 MONDAY = datetime(2026, 3, 2, 0, 10, tzinfo=UTC)
 
 
-def shown(database: Database, at: datetime) -> str:
+def shown(database: Database, at: datetime, read: datetime | None = None) -> str:
     with database.begin() as session:
         report = forecast(session, "ann", at)
-    series, said = report.content["series"], report.content["said"]
-    held = {one["name"]: kept(said, one["name"]) for one in series}
-    return str(
-        rendered("insights.html", report=report, series=series, names=NAMES, kept=held, needed=30)
-    )
+    return str(drawn(report, (read or at).date()))
 
 
 def test_shows_forecasts_their_errors_and_why_others_are_missing(database: Database) -> None:
@@ -35,4 +30,7 @@ def test_shows_forecasts_their_errors_and_why_others_are_missing(database: Datab
     assert "No forecast" in first
     assert "nobody decided anything in the last eight weeks" in first.lower()
     assert "forecast here and over since" not in first
+    assert "have begun or are over" not in first
+    later = shown(database, MONDAY, read=MONDAY + timedelta(weeks=9))
+    assert "Nothing in these numbers is of a week after 2026-02-23" in later
     assert "Of 1 week forecast here and over since" in shown(database, MONDAY + timedelta(weeks=1))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from llm_pipeline.errors import GateFailed, NotFound
 from llm_pipeline.gates.running import InDatabase
@@ -15,6 +15,7 @@ from llm_pipeline.steps.prepare import prepare
 from llm_pipeline.steps.recognize import Serving, recognize_waiting
 from llm_pipeline.store import catalogue, failing_rows, gate_rows, log, quality
 from llm_pipeline.store.engine import Database
+from llm_pipeline.store.schema import submissions
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.automation_factories import word
 from llm_pipeline_tests.conftest import Clock
@@ -122,6 +123,15 @@ def test_what_breaks_a_rule_is_named_by_its_key(
     assert [(row.kind, row.key) for row in kept if reason in row.reason] == [
         (kind, key) for key in keys
     ]
+    assert result.in_database is (where == "database")
+
+
+def test_an_amount_without_end_is_named(filled: Database, clock: Clock, where: str) -> None:
+    with filled.begin() as session:
+        wanted = submissions.c.id == 5
+        session.execute(update(submissions).where(wanted).values(amount=float("inf")))
+    result = check(filled, "submissions", "ann", clock)
+    assert keys_of(result, "the amount is not a number") == ["5"]
     assert result.in_database is (where == "database")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from llm_pipeline.domain.gate import FailingRow
 from llm_pipeline.domain.health import Health, Seen
 from llm_pipeline.domain.learning_events import ModelRefused
 from llm_pipeline.domain.records import GateResult, Role
@@ -18,6 +19,7 @@ from llm_pipeline.steps.subscribe import subscribe
 from llm_pipeline.store import (
     components,
     credentials,
+    failing_rows,
     forgetting,
     idempotency,
     log,
@@ -28,7 +30,7 @@ from llm_pipeline.store import (
 )
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.schema import events, idempotency_keys
-from llm_pipeline.store.schema_operations import gate_results, leases, reports
+from llm_pipeline.store.schema_operations import gate_results, gate_rows, leases, reports
 from llm_pipeline.store.schema_operations import models as model_rows
 from llm_pipeline.wiring import Parts
 from llm_pipeline_tests.conftest import Clock
@@ -158,6 +160,21 @@ def test_the_newest_results_stay_and_old_ones_go(
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(gate_results)) == 2
         assert session.scalar(select(func.count()).select_from(reports)) == 1
+
+
+def test_the_rows_that_old_results_name_go_with_them(
+    database: Database, clock: Clock, clear: Callable[[], Forgotten]
+) -> None:
+    failing = FailingRow("submission", "7", "the text is blank", "critical", "")
+    with database.begin() as session:
+        for _ in range(2):
+            failed = GateResult("submissions", False, "critical", 1, 1)
+            result_id = quality.save_gate(session, failed, 1, clock())
+            failing_rows.keep(session, result_id, "submissions", [failing])
+    clock.time += timedelta(days=91)
+    assert clear().gate_results == 1
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(gate_rows)) == 1
 
 
 def test_what_components_were_long_ago_goes_but_not_how_they_are(
