@@ -42,7 +42,9 @@ class Gates:
     async def _html(self) -> Markup:
         def look(session: Session) -> Markup:
             newest = state.latest_gates(session)
-            suite = self._suite or (newest[0].suite if newest else "")
+            # A failing one first, of those that are not asked for by name.
+            by_need = sorted(newest, key=lambda one: one.success)
+            suite = self._suite or (by_need[0].suite if by_need else "")
             history = quality.gate_history(session, suite, HISTORY)
             reports = quality.report_page(session, "quality", None, REPORTS)
             return rendered(
