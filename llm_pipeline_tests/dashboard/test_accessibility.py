@@ -42,5 +42,6 @@ def _fill(dashboard: Dashboard) -> None:
             assert admin.post(MAPPINGS, json={"text": text}).status_code == 201
         sent = admin.post("/api/llm-center/uploads", files={"file": ("rows.csv", ROWS)})
         assert sent.status_code == 202
-        stop = {"stop": True, "reason": "a look first"}
+        # An address has no place where it may be broken.
+        stop = {"stop": True, "reason": f"http://127.0.0.1:1/{'health' * 9} does not answer"}
         assert admin.put("/api/automation/policy", json=stop).is_success
