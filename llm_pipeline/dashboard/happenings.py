@@ -5,7 +5,7 @@ from markupsafe import Markup
 from llm_pipeline.dashboard.panel import Act
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet
+from llm_pipeline.dashboard.sheet import Sheet, number_in
 from llm_pipeline.dashboard.telling import told
 from llm_pipeline.domain.events import EVENTS
 from llm_pipeline.store import log
@@ -20,8 +20,7 @@ class Happenings:
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
         self._name = sheet.query.get("name", "")
-        at = sheet.query.get("at", "")
-        self._at = int(at) if at.isascii() and at.isdecimal() and int(at) < 2**62 else None
+        self._at = number_in(sheet.query.get("at", ""))
         self._before = None if self._at is None else self._at + 1
 
     async def open(self) -> None:

@@ -81,6 +81,7 @@ def test_another_site_cannot_open_the_pages_socket(dashboard: Dashboard, origin:
         f"/center?mapping={'1' * 5000}",
         "/plans?plan=999",
         "/events?at=99999999999999999999",
+        f"/events?at={'1' * 5000}",
         "/gates?suite=%00",
         "/gates?suite=submissions&result=99999999999999999999&rows=nonsense",
         "/center?q=%00%22",
