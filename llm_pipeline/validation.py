@@ -9,7 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from llm_pipeline.domain.rows import Columns
-from llm_pipeline.gates.running import failing_rows
+from llm_pipeline.gates.apart import failing_rows
+from llm_pipeline.gates.suites import SUITES
 from llm_pipeline.readers.blocks import Block, content
 from llm_pipeline.store.uploads import Rejected
 from llm_pipeline.vectors.rows import STATES, Known, parse_rows
@@ -17,6 +18,13 @@ from llm_pipeline.vectors.rows import STATES, Known, parse_rows
 # What the gate said to a kind of row. Bad ones may each be of a kind of their own: not for ever.
 _ANSWERS: dict[tuple[object, ...], Sequence[str]] = {}
 _MOST_ANSWERS = 10_000
+_LIMITS = sorted(
+    limit
+    for rule in SUITES["submissions"]
+    if rule.column == "text_length"
+    for name in ("min_value", "max_value")
+    if (limit := rule.arguments[name]) is not None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,10 @@ def _failing_rows(states: pd.DataFrame) -> Mapping[int, Sequence[str]]:
     """Return the reasons of the failing rows, by their place.
 
     The gate costs 4 s for a million rows, and most of them are of a few kinds: rows that differ in
-    nothing that it looks at get the same answer, so it is shown one of each kind, once. Of the text
-    it only looks whether there is one.
+    nothing that it looks at get the same answer, so it is shown one of each kind, once.
     """
     kind = np.zeros(len(states), np.int64)
-    for seen in (states["text"].isna(), *(states[name] for name in STATES[1:])):
+    for seen in _looked_at(states):
         codes, values = pd.factorize(seen)
         kind = kind * len(values) + codes
     _, first, kind = np.unique(kind, return_index=True, return_inverse=True)
@@ -64,8 +71,7 @@ def _failing_rows(states: pd.DataFrame) -> Mapping[int, Sequence[str]]:
 
 def _reasons_of_kinds(states: pd.DataFrame) -> list[Sequence[str]]:
     """Return what the gate says to a row of each kind; it is asked about those that are new."""
-    looked_at = [states["text"].isna(), *(states[name] for name in STATES[1:])]
-    kinds = list(zip(*(column.tolist() for column in looked_at), strict=True))
+    kinds = list(zip(*(column.tolist() for column in _looked_at(states)), strict=True))
     known = {kind: _ANSWERS[kind] for kind in kinds if kind in _ANSWERS}
     new = [place for place, kind in enumerate(kinds) if kind not in known]
     if new:
@@ -74,6 +80,15 @@ def _reasons_of_kinds(states: pd.DataFrame) -> list[Sequence[str]]:
         if len(_ANSWERS) + len(new) <= _MOST_ANSWERS:
             _ANSWERS.update(known)
     return [known[kind] for kind in kinds]
+
+
+def _looked_at(states: pd.DataFrame) -> list[pd.Series]:
+    """Return what the gate tells rows apart by: of a text whether there is one, of its length on
+    which side of each limit it is."""
+    length = states["text_length"].to_numpy()
+    # Below a limit, at it and above it are three numbers, whatever the other limits add.
+    side = np.searchsorted(_LIMITS, length, "left") + np.searchsorted(_LIMITS, length, "right")
+    return [states["text"].isna(), pd.Series(side), *(states[name] for name in STATES[2:])]
 
 
 def _others(places: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
