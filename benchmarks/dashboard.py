@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from shutil import which
 from statistics import median
 
 import httpx
@@ -57,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="pixel,paint,pages", help="of pixel, paint, pages")
     parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--browser", default="chromium", help="path of Chromium")
+    parser.add_argument("--browser", default=which("chromium"), help="path of Chromium")
     parser.add_argument("--home", type=Path, required=True, help="where the stores are kept")
     parser.add_argument("--out", type=Path, required=True, help="file that lines are added to")
     given = parser.parse_args()

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import httpx
@@ -54,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--home", type=Path, required=True, help="an empty folder for the run")
     parser.add_argument("--out", type=Path, required=True, help="where the table is written")
-    parser.add_argument("--browser", default="chromium", help="path of Chromium")
+    parser.add_argument("--browser", default=which("chromium"), help="path of Chromium")
     given = parser.parse_args()
     installation = Installation(given.home)
     screen = Screen(installation.api, given.browser)
