@@ -38,7 +38,6 @@ class Row:
 
     what: str
     component: str
-    screen: Screen
     status: str = ""
     seen: dict[str, float] = field(default_factory=dict)
     said: str = ""

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from llm_pipeline.api import automation as routes
 from llm_pipeline.api.automation_schemas import AuditAnswer, NewPolicy
 from llm_pipeline.dashboard import choosing
-from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.panel import Act, number_in
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
@@ -54,8 +54,8 @@ class Automation:
     async def heard(self, act: Act) -> None:
         if act.do in ("ask", "close"):
             self._asked, self._q = act.arg if act.do == "ask" else "", ""
-        elif self._asked.isdecimal():
-            await self._audit(int(self._asked), act)
+        elif (audit := number_in(self._asked)) is not None:
+            await self._audit(audit, act)
         elif act.do == "steer" and self._asked in STEERED:
             await self._steer(_order(self._asked, act.form), STEERED[self._asked])
         self._shown.show(await self._html())

@@ -42,8 +42,7 @@ class Data:
         self._health.show(await self._components())
 
     async def heard(self, act: Act) -> None:
-        if act.do == "acknowledge" and act.arg.isdecimal():
-            number = int(act.arg)
+        if act.do == "acknowledge" and (number := act.number) is not None:
             await self._sheet.do(
                 Role.REVIEWER,
                 "acknowledging alerts",

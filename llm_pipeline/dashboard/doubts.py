@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from llm_pipeline.api import center, label_errors
 from llm_pipeline.api.schemas import NewDecision
-from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.panel import Act, number_in
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
 from llm_pipeline.dashboard.sheet import Sheet
@@ -34,13 +34,13 @@ class Doubts:
 
     async def heard(self, act: Act) -> None:
         if act.do == "page":
-            self._after = int(act.arg) if act.arg.isdecimal() else 0
-        elif act.do == "keep" and act.arg.isdecimal():
+            self._after = act.number or 0
+        elif act.do == "keep" and (number := act.number) is not None:
             await self._sheet.do(
                 Role.REVIEWER,
                 "reviewing labels",
                 lambda caller: label_errors.dismiss_label_error(
-                    self._sheet.services, caller, int(act.arg)
+                    self._sheet.services, caller, number
                 ),
             )
             self._sheet.tell("kept; it is not listed again while the label stays")
@@ -49,19 +49,18 @@ class Doubts:
         self._shown.show(await self._html())
 
     async def _correct(self, arg: str) -> None:
-        mapping_id, _, rest = arg.partition(":")
-        version, _, target = rest.partition(":")
-        if not (mapping_id.isdecimal() and version.isdecimal()):
+        which, _, rest = arg.partition(":")
+        seen, _, target = rest.partition(":")
+        mapping_id, version = number_in(which), number_in(seen)
+        if mapping_id is None or version is None:
             raise InvalidInput("this doubt is not complete; load the page again")
         body = NewDecision(
-            action=Action.CORRECT, version=int(version), target=target, reason="label in doubt"
+            action=Action.CORRECT, version=version, target=target, reason="label in doubt"
         )
         await self._sheet.do(
             Role.REVIEWER,
             "correcting labels",
-            lambda caller: center.decide_mapping(
-                self._sheet.services, caller, int(mapping_id), body
-            ),
+            lambda caller: center.decide_mapping(self._sheet.services, caller, mapping_id, body),
         )
         self._sheet.tell(f"corrected to {target}")
 

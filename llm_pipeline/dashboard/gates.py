@@ -6,9 +6,10 @@ from typing import Any
 from markupsafe import Markup
 
 from llm_pipeline.api.paging import cursor_of, row_position
+from llm_pipeline.dashboard.panel import number_in
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import moment_label, rendered
-from llm_pipeline.dashboard.sheet import Sheet, number_in
+from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.gate import LISTED
 from llm_pipeline.errors import InvalidInput
 from llm_pipeline.gates.suites import FIGURES, limits

@@ -2,10 +2,10 @@
 
 from markupsafe import Markup
 
-from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.panel import Act, number_in
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet, number_in
+from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.dashboard.telling import told
 from llm_pipeline.domain.events import EVENTS
 from llm_pipeline.store import log
@@ -34,7 +34,7 @@ class Happenings:
         if act.do == "name":
             self._name, self._before = act.form.get("name", ""), None
         elif act.do == "page":
-            self._before = int(act.arg) if act.arg.isdecimal() else None
+            self._before = act.number
         self._shown.show(await self._html())
 
     async def _html(self) -> Markup:

@@ -13,9 +13,9 @@ from llm_pipeline.api.center import NEWEST_SUBMISSIONS
 from llm_pipeline.api.plan_schemas import NewPlan, PlanPreview
 from llm_pipeline.api.schemas import DecidedMapping, LikeIt, NewDecision
 from llm_pipeline.dashboard import choosing
-from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.panel import Act, number_in
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet, number_in
+from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import LIVE, Action, Role, Status
 from llm_pipeline.errors import Conflict, NotFound
 from llm_pipeline.store import catalogue, history, mappings

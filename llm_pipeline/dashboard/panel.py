@@ -8,6 +8,8 @@ from markupsafe import Markup
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
+_DIGITS = 19  # of numbers that are all below 2**63
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -19,6 +21,11 @@ class Act:
     do: str
     arg: str = ""
     form: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int | None:
+        """The id that `arg` is, if it is one."""
+        return number_in(self.arg)
 
 
 Heard = Callable[[Act], Awaitable[None]]
@@ -103,3 +110,10 @@ def _act(event: GenericEventArguments) -> Act:
         str(said.get("arg", "")),
         {str(name): str(value) for name, value in filled},
     )
+
+
+def number_in(given: str) -> int | None:
+    """Return the id that a part of an address is, None if no row of a store could have it."""
+    if not (given.isascii() and given.isdecimal() and len(given) < _DIGITS):
+        return None
+    return int(given)

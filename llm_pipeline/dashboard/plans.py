@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from llm_pipeline.api import plans as routes
 from llm_pipeline.api.plan_schemas import NewPlan, PlanHash, PlanOut, PlanPreview
 from llm_pipeline.dashboard.center import TABS, Asked
-from llm_pipeline.dashboard.panel import Act
+from llm_pipeline.dashboard.panel import Act, number_in
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet, number_in
+from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
 from llm_pipeline.errors import InvalidInput, NotFound
 from llm_pipeline.store import plans
@@ -58,8 +58,8 @@ class Plans:
             await self._preview(act.form)
         elif act.do == "forget":
             self._plan = None
-        elif act.arg.isdecimal():
-            await self._one(act.do, int(act.arg))
+        elif (number := act.number) is not None:
+            await self._one(act.do, number)
         await self._refresh()
 
     async def _preview(self, form: dict[str, str]) -> None:

@@ -194,13 +194,3 @@ class Sheet:
             dagster=settings.dagster_url,
             mlflow=settings.mlflow_url,
         )
-
-
-_DIGITS = 19  # of numbers that are all below 2**63
-
-
-def number_in(given: str) -> int | None:
-    """Return the id that a part of an address is, None if no row of a store could have it."""
-    if not (given.isascii() and given.isdecimal() and len(given) < _DIGITS):
-        return None
-    return int(given)

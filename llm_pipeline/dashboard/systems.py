@@ -85,8 +85,8 @@ class Systems:
                 lambda caller: routes.post_webhook(self._sheet.services, caller, body),
             )
             self._asked, self._secret = str(made.id), made.secret
-        elif act.do in ("test", "remove") and act.arg.isdecimal():
-            await self._change(act.do, int(act.arg))
+        elif act.do in ("test", "remove") and (number := act.number) is not None:
+            await self._change(act.do, number)
         self._hooks.show(await self._webhooks())
 
     async def _change(self, what: str, webhook_id: int) -> None:

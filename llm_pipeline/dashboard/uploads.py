@@ -7,10 +7,10 @@ from llm_pipeline.api import center as center_routes
 from llm_pipeline.api import uploads as routes
 from llm_pipeline.api.schemas import NewMapping, SubmittedMapping
 from llm_pipeline.api.uploads import PATH, UploadOut
-from llm_pipeline.dashboard.panel import ROWS, Act
+from llm_pipeline.dashboard.panel import ROWS, Act, number_in
 from llm_pipeline.dashboard.pulse import Beat
 from llm_pipeline.dashboard.rendering import rendered
-from llm_pipeline.dashboard.sheet import Sheet, number_in
+from llm_pipeline.dashboard.sheet import Sheet
 from llm_pipeline.domain.records import Role
 from llm_pipeline.store import state, uploads
 from llm_pipeline.store.engine import Session
@@ -47,17 +47,16 @@ class Uploads:
     async def heard(self, act: Act) -> None:
         if act.do == "submit":
             await self._submit(act)
-        elif act.do == "cancel" and act.arg.isdecimal():
-            number = int(act.arg)
+        elif act.do == "cancel" and (number := act.number) is not None:
             await self._sheet.do(
                 Role.SUBMITTER,
                 "uploading",
                 lambda caller: routes.post_cancel(self._sheet.services, caller, number),
             )
         elif act.do == "page":
-            self._before = int(act.arg) if act.arg.isdecimal() else None
-        elif act.do == "look" and act.arg.isdecimal():
-            self._chosen = None if self._chosen == int(act.arg) else int(act.arg)
+            self._before = act.number
+        elif act.do == "look":
+            self._chosen = None if self._chosen == act.number else act.number
         await self.refresh()
 
     async def _submit(self, act: Act) -> None:
