@@ -80,10 +80,13 @@ def commands(settings: Settings) -> dict[str, str]:
     if settings.tracking_uri.startswith("sqlite"):
         store = shlex.quote(settings.tracking_uri)
         artifacts = shlex.quote(settings.path("mlartifacts").as_uri())
+        # Its workers outlive their parent's sudden death, and hold the port and what we read of it:
+        # they end with it, by a signal to the group that is this process's own.
         found["mlflow"] = (
-            f"exec {python} -m mlflow server --host {LOCAL} --port {settings.mlflow_port} "
+            f"{python} -m mlflow server --host {LOCAL} --port {settings.mlflow_port} "
             f"--backend-store-uri {store} --artifacts-destination {artifacts} "
-            "--uvicorn-opts '--log-level warning'"
+            "--uvicorn-opts '--log-level warning' & "
+            "wait $!; code=$?; trap '' TERM; kill -TERM 0; exit $code"
         )
     return found
 

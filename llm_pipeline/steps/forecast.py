@@ -5,7 +5,7 @@ before, beside what came.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 from llm_pipeline.domain.forecast import SHORTEST_HISTORY, Scale
@@ -20,6 +20,8 @@ KEPT_WEEKS = 520  # are looked at
 TOLD_WEEKS = 104  # are in the report, of which there is one an hour
 PACE_OVER = timedelta(weeks=8)
 _WEEK = timedelta(weeks=1)
+# A quarter: longer than any holiday. One row of a wrong year would else be followed by years of 0.
+SILENCE = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +169,18 @@ def _monday(day: date) -> date:
 
 
 def _weekly(days: Iterable[tuple[date, int]], before: date) -> tuple[tuple[date, float], ...]:
-    """Sum days into weeks by their Monday, without gaps, leaving out the week that still runs."""
+    """Sum days into weeks by their Monday, leaving out the week that still runs. Up to `SILENCE`
+    weeks without any are zeros; history begins anew after more of them."""
     sums: dict[date, int] = {}
     for day, number in days:
         sums[_monday(day)] = sums.get(_monday(day), 0) + number
-    whole = [week for week in sums if week < before]
-    if not whole:
+    found = sorted(week for week in sums if week < before)
+    if not found:
         return ()
-    length = (max(whole) - min(whole)).days // 7 + 1
-    mondays = [min(whole) + timedelta(weeks=number) for number in range(length)][-KEPT_WEEKS:]
+    begin = found[0]
+    for week, following in pairwise(found):
+        if following - week > (SILENCE + 1) * _WEEK:
+            begin = following
+    length = (found[-1] - begin).days // 7 + 1
+    mondays = [begin + number * _WEEK for number in range(length)][-KEPT_WEEKS:]
     return tuple((week, float(sums.get(week, 0))) for week in mondays)

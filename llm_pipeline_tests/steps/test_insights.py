@@ -7,7 +7,7 @@ import pytest
 
 from llm_pipeline.domain.forecast import SHORTEST_HISTORY
 from llm_pipeline.domain.records import Submission
-from llm_pipeline.steps.forecast import forecast
+from llm_pipeline.steps.forecast import SILENCE, forecast
 from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import activity, log, quality
 from llm_pipeline.store.engine import Database
@@ -63,6 +63,16 @@ def test_the_next_week_is_forecast_from_whole_weeks_with_their_empty_ones(
     with database.read() as session:
         assert quality.latest_report(session, "insights") == report
         assert log.newest(session, 1)[0].name == "report:written"
+
+
+@pytest.mark.parametrize(("silent", "begins_anew"), [(SILENCE, False), (SILENCE + 1, True)])
+def test_history_begins_anew_after_a_long_silence(
+    database: Database, silent: int, begins_anew: bool
+) -> None:
+    submit_weeks(database, [5, *[0] * silent, *COUNTS])
+    found = series(written(database), "submissions")
+    kept = COUNTS if begins_anew else [5, *[0] * silent, *COUNTS]
+    assert [one["value"] for one in found["weeks"]] == kept
 
 
 def test_what_was_said_is_kept_and_compared_with_what_came(database: Database) -> None:
