@@ -23,10 +23,10 @@ LOOK_SECONDS = 0.2
 SAID = """() => {
   const over = document.querySelector("#popup");
   const lost = over && over.getAttribute("aria-hidden") === "false" ? over.innerText : "";
-  const cards = [...document.querySelectorAll(".health > div")].map((card) =>
-    [card.dataset.key, card.querySelector("h2").innerText + ": " +
-      card.querySelector("p").innerText]);
-  return [lost.replace(/\\s+/g, " ").trim(), Object.fromEntries(cards)];
+  const line = (text) => text.replace(/\\s+/g, " ").trim();
+  const cards = [...document.querySelectorAll(".health > div")].map((card) => [card.dataset.key,
+    line(card.querySelector("h2").innerText + ": " + card.querySelector("p").innerText)]);
+  return [line(lost), Object.fromEntries(cards)];
 }"""
 
 

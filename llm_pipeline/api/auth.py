@@ -95,6 +95,7 @@ def admit_socket(websocket: WebSocket) -> Caller:
         raise NotSignedIn("sign in, or send `Authorization: Bearer TOKEN`")
     if caller.via == "session" and not _is_own(websocket):
         raise NotAllowed("this request came from another site")
+    refuse_unknown(websocket)
     return caller
 
 

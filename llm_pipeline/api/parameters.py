@@ -5,14 +5,14 @@ match everything.
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from starlette.requests import HTTPConnection
 
 _ALIKE = 0.7  # at 0.6, `sort` is like `cursor`
 
 
-def refuse_unknown(request: Request) -> None:
+def refuse_unknown(request: HTTPConnection) -> None:
     """Raise RequestValidationError naming each parameter that the route does not know, and the one
     that may have been meant."""
     known = list(_known(request.scope["route"].dependant))

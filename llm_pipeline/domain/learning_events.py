@@ -93,6 +93,7 @@ class AlertRaised(Event):
     rule: str
     severity: str
     message: str
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class AlertResolved(Event):
     name: ClassVar[str] = "alert:resolved"
     alert_id: int
     rule: str
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ limits hold on ordinary months: of the 96 of Toronto's stream, `benchmarks/drift
 that go over one.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from llm_pipeline.domain.drift import (
 )
 
 LENGTHS = (0, 10, 20, 30, 40, 60, 100)
+BANDS = (*(f"{low} to {high - 1}" for low, high in pairwise(LENGTHS)), f"from {LENGTHS[-1]} on")
 # The most frequent of before and of now are compared one by one, all others together: rare words
 # and targets come and go by themselves.
 WORDS, TARGETS = 200, 50
@@ -45,7 +47,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing that may drift: how far it did, its limit, and the shares before and now."""
+    """One thing that may drift: how far it did, its limit, and the shares before and now, of bands
+    in their order, of all else the most frequent first."""
 
     name: str
     measure: str
@@ -132,11 +135,14 @@ def _part(
         both = (*before.most_common(most), *recent.most_common(most))
         kept = list(dict.fromkeys(value for value, _ in both))
         before, recent = _folded(before, kept), _folded(recent, kept)
-    names = sorted({*before, *recent})
+    names = (
+        sorted({*before, *recent}) if most else [one for one in BANDS if before[one] or recent[one]]
+    )
     shares = tuple((one, _share(before, one), _share(recent, one)) for one in names)
     pairs = [(was, now) for _, was, now in shares]
     if most:
-        return Part(name, "Jensen-Shannon divergence", divergence(pairs), limit, shares)
+        frequent = tuple(sorted(shares, key=lambda one: -max(one[1:])))
+        return Part(name, "Jensen-Shannon divergence", divergence(pairs), limit, frequent)
     return Part(name, "population stability index", stability_index(pairs), limit, shares)
 
 
@@ -156,10 +162,7 @@ def _share(counts: Mapping[str, int], name: str) -> float:
 
 
 def _band(length: int) -> str:
-    for low, high in pairwise(LENGTHS):
-        if length < high:
-            return f"{low} to {high - 1}"
-    return f"from {LENGTHS[-1]} on"
+    return BANDS[bisect_right(LENGTHS, length) - 1]
 
 
 def _words(rows: Iterable[Seen]) -> Iterable[str]:

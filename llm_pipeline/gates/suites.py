@@ -57,7 +57,7 @@ SUITES: dict[str, tuple[Rule, ...]] = {
     ),
     "approved_mappings": (
         filled("target", "a live mapping points at no entry of the catalogue"),
-        within("active", [True], "a live mapping points at a retired target", WARNING),
+        within("active", [True], "a live mapping points at a retired or unknown target", WARNING),
         unique("normalized", "a text has two live mappings"),
         between("normalized_length", 1, None, "a live mapping has a text without any word"),
     ),

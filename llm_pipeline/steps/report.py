@@ -105,7 +105,7 @@ def _drift(found: DataDrift) -> dict[str, Any]:
             "limit": part.limit,
             "large": part.is_large,
             "told": part.explain(),
-            "shares": sorted(part.shares, key=lambda one: -max(one[1:]))[:SHOWN],
+            "shares": part.shares[:SHOWN],
         }
         for part in found.parts
     ]

@@ -74,7 +74,7 @@ def tell(session: Session, found: Finding, actor: str, at: datetime) -> None:
     """Open an alert and tell of it; one that is open already is only counted."""
     opened = raise_once(session, found, at)
     if opened is not None:
-        told = AlertRaised(actor, opened, found.rule, found.severity, found.message)
+        told = AlertRaised(actor, opened, found.rule, found.severity, found.message, found.subject)
         log.append(session, at, told)
 
 
@@ -82,7 +82,7 @@ def settle(session: Session, rule: str, subject: str, actor: str, at: datetime) 
     """Close the open alert of a rule about a subject, if there is one, and tell of it."""
     closed = resolve(session, rule, subject, at)
     if closed is not None:
-        log.append(session, at, AlertResolved(actor, closed, rule))
+        log.append(session, at, AlertResolved(actor, closed, rule, subject))
 
 
 def _open_id(session: Session, rule: str, subject: str) -> int | None:

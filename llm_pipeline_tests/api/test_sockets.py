@@ -92,12 +92,15 @@ def test_nobody_opens_a_socket_without_signing_in(
     assert session_cookie == "cookie"
 
 
-def test_a_socket_at_a_place_that_is_none_is_told_what_is_wrong(server: Running) -> None:
+@pytest.mark.parametrize("query", ["after=nowhere", "aftr=1"])
+def test_a_socket_at_a_place_that_is_none_is_told_what_is_wrong(
+    server: Running, query: str
+) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        opened(server, f"{STREAM}?after=nowhere")
+        opened(server, f"{STREAM}?{query}")
     assert refused.value.response.status_code == 422
     [field] = json.loads(refused.value.response.body or b"")["errors"]
-    assert field["field"] == "query.after"
+    assert field["field"] == f"query.{query.partition('=')[0]}"
 
 
 def test_a_page_of_ours_opens_a_socket_with_its_session(
