@@ -12,7 +12,7 @@ import pytest
 from llm_pipeline.domain.rows import Columns, KnownTargets
 from llm_pipeline.domain.text import MAX_TEXT_LENGTH
 from llm_pipeline.errors import GateFailed
-from llm_pipeline.gates import apart, running
+from llm_pipeline.gates import apart, kinds, running
 from llm_pipeline.readers.blocks import Block
 from llm_pipeline.validation import check_block
 from llm_pipeline.vectors.rows import Known
@@ -33,14 +33,14 @@ import pandas as pd
 from llm_pipeline.gates import apart
 frame = pd.DataFrame(json.loads(sys.argv[1]))
 for _ in range(4):
-    found = apart.failing_rows("submissions", frame)
+    found = apart.broken_rules("submissions", frame)
     print(json.dumps([list(found.items()), "great_expectations" in sys.modules]))
 """
 
 
 def test_it_answers_like_the_gate_and_leaves_the_first_askers_without_its_library() -> None:
-    found_here = running.failing_rows("submissions", FRAME)
-    expected = [[place, reasons] for place, reasons in found_here.items()]
+    here = running.broken_rules("submissions", FRAME)
+    expected = [[place, rules] for place, rules in here.items()]
     assert [place for place, _ in expected] == [1, 2]
     frame = json.dumps(FRAME.to_dict("list"))
     command = [sys.executable, "-c", ASKED, frame]
@@ -51,9 +51,36 @@ def test_it_answers_like_the_gate_and_leaves_the_first_askers_without_its_librar
 
 
 def test_no_row_passes_where_the_process_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "_ASKED", iter([1]))
-    with pytest.raises(GateFailed, match="submissions could not check rows: its process ended"):
-        apart.failing_rows("submissions", FRAME.drop(columns="text_state"))
+    monkeypatch.setattr(apart, "_ASKED", iter([1, 2]))
+    with pytest.raises(GateFailed, match="text_state"):
+        apart.broken_rules("submissions", FRAME.drop(columns="text_state"))
+    with pytest.raises(GateFailed, match="nowhere could not check rows: its process ended with 1"):
+        apart.broken_rules("nowhere", FRAME)
+
+
+def test_rows_of_one_kind_are_asked_about_once_and_told_their_own_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def broken_rules(suite: str, frame: pd.DataFrame) -> dict[int, list[int]]:
+        asked.append(len(frame))
+        return running.broken_rules(suite, frame)
+
+    monkeypatch.setattr(apart, "broken_rules", broken_rules)
+    monkeypatch.setattr(kinds, "_ANSWERS", {})
+    frame = pd.concat([FRAME] * 5, ignore_index=True)
+    frame["target_state"] = [f"it is {number}" for number in range(len(frame))]
+    for _ in range(2):
+        found = kinds.failing_rows("submissions", frame)
+        assert list(found) == list(range(len(frame)))
+        assert [reasons[-1] for reasons in found.values()] == [
+            f"the target cannot be used: it is {number}"
+            if number % 3 != 2
+            else "the time is not a date such as 2026-11-22 or 20261122: 'soon'"
+            for number in range(len(frame))
+        ]
+    assert asked == [3]
 
 
 def test_texts_are_told_apart_by_which_side_of_a_limit_their_length_is() -> None:

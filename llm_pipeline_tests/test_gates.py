@@ -7,7 +7,8 @@ import pytest
 
 from llm_pipeline.domain.gate import LISTED, Figures, Listed
 from llm_pipeline.errors import GateFailed
-from llm_pipeline.gates.running import failing_rows, validate
+from llm_pipeline.gates.kinds import failing_rows
+from llm_pipeline.gates.running import validate
 from llm_pipeline.gates.suites import FIGURES, SUITES, limits
 
 ROWS = 4

@@ -22,13 +22,13 @@ _MOST_PROCESSES = 3
 _ASKED = count(1)
 
 
-def failing_rows(suite: str, frame: pd.DataFrame) -> dict[Any, list[str]]:
-    """Return what `running.failing_rows` does of a frame whose index is 0, 1, 2 and so on.
+def broken_rules(suite: str, frame: pd.DataFrame) -> dict[int, list[int]]:
+    """Return what `running.broken_rules` does of a frame whose index is 0, 1, 2 and so on.
 
     Raises GateFailed if a check could not run.
     """
     if next(_ASKED) > _MOST_PROCESSES:
-        return running.failing_rows(suite, frame)
+        return running.broken_rules(suite, frame)
     table = pa.Table.from_pandas(frame, preserve_index=False)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
@@ -41,15 +41,26 @@ def failing_rows(suite: str, frame: pd.DataFrame) -> dict[Any, list[str]]:
             f"the gate {suite} could not check rows: its process ended with {done.returncode}; "
             f"the log says why"
         )
-    return dict(json.loads(done.stdout))
+    answer = json.loads(done.stdout)
+    if "failed" in answer:
+        raise GateFailed(answer["failed"])
+    return dict(answer["broken"])
 
 
 def main() -> None:
     """Check the rows that standard input brings, as an Arrow stream, against the suite named."""
     frame = pa.ipc.open_stream(sys.stdin.buffer).read_pandas()
     with redirect_stdout(sys.stderr):
-        found = running.failing_rows(sys.argv[1], frame)
-    json.dump([[int(place), reasons] for place, reasons in found.items()], sys.stdout)
+        answer = _answer(sys.argv[1], frame)
+    json.dump(answer, sys.stdout)
+
+
+def _answer(suite: str, frame: pd.DataFrame) -> dict[str, Any]:
+    try:
+        found = running.broken_rules(suite, frame)
+    except GateFailed as error:
+        return {"failed": str(error)}
+    return {"broken": [[int(place), rules] for place, rules in found.items()]}
 
 
 if __name__ == "__main__":

@@ -67,22 +67,22 @@ def validate(suite: str, rows: Rows, figures: Figures | None = None) -> GateResu
     )
 
 
-def failing_rows(suite: str, frame: pd.DataFrame) -> dict[Any, list[str]]:
-    """Return the reasons of every row that breaks a critical rule, by its index in the frame.
+def broken_rules(suite: str, frame: pd.DataFrame) -> dict[Any, list[int]]:
+    """Return which critical rules each failing row breaks, by its index in the frame.
 
     Raises GateFailed if a check could not run at all: a broken check must not pass rows.
     """
-    reasons: dict[Any, list[str]] = {}
+    found: dict[Any, list[int]] = {}
     with _batch(frame) as batch:
         results = _run(SUITES[suite], batch, _complete())
-    for rule, result in results:
+    for number, (rule, result) in enumerate(results):
         if broken := _exception(result):
             raise GateFailed(f"the gate {suite} could not check {rule.arguments}: {broken}")
         if rule.severity == CRITICAL:
             for index in result["result"].get("unexpected_index_list") or ():
                 # Not from `unexpected_list`: Great Expectations cuts that one at 200.
-                reasons.setdefault(index, []).append(_told(rule, frame.loc[index, rule.column]))
-    return reasons
+                found.setdefault(index, []).append(number)
+    return found
 
 
 Failed = tuple[dict[str, Any], Sequence[FailingRow]]
@@ -201,13 +201,13 @@ def _listed(rule: Rule, result: Mapping[str, Any], rows: Rows) -> list[FailingRo
     else:
         pairs = [(one[KEY], one[rule.column]) for one in found]
     return [
-        FailingRow("row", str(key), _told(rule, value), rule.severity, _shown(value))
+        FailingRow("row", str(key), told(rule, value), rule.severity, _shown(value))
         for key, value in sorted(pairs[:LISTED], key=lambda pair: pair[0])
     ]
 
 
-def _told(rule: Rule, value: object) -> str:
-    # A state column says itself what is wrong with its row.
+def told(rule: Rule, value: object) -> str:
+    """Return why a value breaks a rule; a state column says itself what is wrong with its row."""
     return f"{rule.reason}: {value}" if rule.column.endswith("_state") else rule.reason
 
 
