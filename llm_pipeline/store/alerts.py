@@ -60,6 +60,20 @@ def raise_once(session: Session, found: Finding, at: datetime) -> int | None:
     return int(session.scalar(insert(alerts).values(values).returning(alerts.c.id)) or 0)
 
 
+def reword(session: Session, found: Finding, at: datetime) -> None:
+    """Let the open alert of a rule about a subject say what is wrong now."""
+    session.execute(
+        update(alerts)
+        .where(
+            alerts.c.rule == found.rule,
+            alerts.c.subject == found.subject,
+            alerts.c.resolved_at.is_(None),
+            alerts.c.message != found.message,
+        )
+        .values(message=found.message, updated_at=at)
+    )
+
+
 def resolve(session: Session, rule: str, subject: str, at: datetime) -> int | None:
     """Close the open alert of a rule about a subject and return its id, None if there was none."""
     current = _open_id(session, rule, subject)

@@ -30,12 +30,15 @@ def states(session: Session) -> dict[str, Standing]:
 
 
 def touch(session: Session, seen: Seen, at: datetime) -> None:
-    """Record that a component was seen, with the status it had before."""
+    """Record that a component was seen, with the status it had before; its alert says what is
+    wrong now."""
     session.execute(
         update(component_states)
         .where(component_states.c.component == seen.component)
         .values(reason=seen.reason, detail=seen.detail, seen_at=at)
     )
+    if seen.status is not Health.OK:
+        alerts.reword(session, _finding(seen), at)
 
 
 def change(
@@ -70,10 +73,12 @@ def _alert(session: Session, seen: Seen, actor: str, at: datetime) -> None:
         if status is not seen.status:
             alerts.settle(session, rule, seen.component, actor, at)
     if seen.status is not Health.OK:
-        message = f"{seen.component} is {seen.status.value}: {seen.reason or seen.detail}"
-        rule, severity = RULES[seen.status], SEVERITIES[seen.status]
-        found = alerts.Finding(rule, seen.component, severity, message)
-        alerts.tell(session, found, actor, at)
+        alerts.tell(session, _finding(seen), actor, at)
+
+
+def _finding(seen: Seen) -> alerts.Finding:
+    message = f"{seen.component} is {seen.status.value}: {seen.reason or seen.detail}"
+    return alerts.Finding(RULES[seen.status], seen.component, SEVERITIES[seen.status], message)
 
 
 def history(session: Session, each: int) -> dict[str, list[Change]]:

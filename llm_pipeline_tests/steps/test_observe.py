@@ -68,6 +68,18 @@ def test_a_degraded_component_warns_and_stops_nothing(database: Database, clock:
     assert alert.message == "MLflow is degraded: it does not answer"
 
 
+def test_the_alert_says_what_is_wrong_now(database: Database, clock: Clock) -> None:
+    for reason in ("job a failed", "job b failed"):
+        seen = Seen("Runs", DEGRADED, "", reason)
+        with database.begin() as session:
+            observe(session, [Observation(seen, clock())], "api", clock())
+    with database.read() as session:
+        (alert,) = alerts.open_alerts(session)
+    assert (alert.message, alert.times) == ("Runs is degraded: job b failed", 1)
+    assert alert.updated_at > alert.raised_at
+    assert names(database) == ["component:changed", "alert:raised"]
+
+
 def test_one_of_two_sick_components_that_recovers_lets_nothing_go_on(
     database: Database, clock: Clock
 ) -> None:
