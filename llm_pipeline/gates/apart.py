@@ -7,7 +7,7 @@ millions of rows needs besides, and of a file it is asked about a few kinds of r
 import json
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from itertools import count
 from typing import Any
 
@@ -51,8 +51,10 @@ def main() -> None:
     """Check the rows that standard input brings, as an Arrow stream, against the suite named."""
     frame = pa.ipc.open_stream(sys.stdin.buffer).read_pandas()
     with redirect_stdout(sys.stderr):
-        answer = _answer(sys.argv[1], frame)
-    json.dump(answer, sys.stdout)
+        answer = json.dumps(_answer(sys.argv[1], frame)).encode()
+    # Whoever asked may have been killed meanwhile.
+    with suppress(BrokenPipeError), open(1, "wb", closefd=False) as out:
+        out.write(answer)
 
 
 def _answer(suite: str, frame: pd.DataFrame) -> dict[str, Any]:
