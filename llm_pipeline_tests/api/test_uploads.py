@@ -238,17 +238,17 @@ def test_pages_of_uploads_follow_each_other_newest_first(client: httpx.Client) -
 def test_an_upload_that_a_stop_interrupts_goes_on_after_it(
     settings: Settings, engine: Engine
 ) -> None:
-    content = b"text\n" + b"".join(b"SHOP %x\n" % number for number in range(40_000))
+    content = b"text\n" + b"".join(b"SHOP %x\n" % number for number in range(120_000))
     with running(settings) as server, server.client() as client:
         upload_id = send(client, content).json()["id"]
         wait_for(lambda: bool(client.get(f"{UPLOADS}/{upload_id}").json()["rows_read"]), 60)
     with reading(engine) as session:
         stopped = uploads.get(session, upload_id)
-    assert (stopped.status, stopped.rows_read < 40_000) == ("running", True)
+    assert (stopped.status, stopped.rows_read < 120_000) == ("running", True)
     with running(settings) as server, server.client() as client:
-        assert finished(client, upload_id)["accepted"] == 40_000
+        assert finished(client, upload_id)["accepted"] == 120_000
     with reading(engine) as session:
-        assert rows_stored(session) == 40_000
+        assert rows_stored(session) == 120_000
 
 
 def test_a_large_file_waits_until_a_process_can_begin(

@@ -162,7 +162,7 @@ def test_a_retired_target_is_named_by_what_points_at_it(
         check(filled, suite, "ann", clock)
         for suite in ("approved_mappings", "training_set", "predictions")
     )
-    assert (live.severity, len(keys_of(live, "retired target"))) == ("warning", 24)
+    assert (live.severity, len(keys_of(live, "retired or unknown"))) == ("warning", 24)
     assert (frozen.severity, len(keys_of(frozen, "retired or unknown"))) == ("critical", 24)
     assert keys_of(answers, "retired or unknown") == ["121"]
     assert answers.in_database is (where == "database")
