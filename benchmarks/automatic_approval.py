@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from llm_pipeline.domain.agreement import wilson
 from llm_pipeline.domain.binomial import upper_bound
+from llm_pipeline.domain.intervals import wilson
 from llm_pipeline.replaying.approver import Approver, Fate, Settings
 
 KINDS = ("exchangeable", "label shift", "new merchants", "bad batch")

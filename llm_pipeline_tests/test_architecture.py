@@ -1,6 +1,7 @@
 """Conventions that hold because they are tested: size, silence of imports, names, folders."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,25 @@ def test_init_files_are_empty() -> None:
 
 def test_the_mlflow_folder_does_not_shadow_the_library() -> None:
     assert not list((ROOT / "mlflow").glob("**/*.py"))
+
+
+def test_what_benchmarks_take_of_the_package_is_there() -> None:
+    """Nothing runs them but people, months later."""
+    missing = [
+        f"{path.name}: {node.module}.{one.name}"
+        for path in (ROOT / "benchmarks").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("llm_pipeline")
+        for one in node.names
+        if not _is_there(node.module or "", one.name)
+    ]
+    assert missing == []
+
+
+def _is_there(module: str, name: str) -> bool:
+    return hasattr(importlib.import_module(module), name) or (
+        importlib.util.find_spec(f"{module}.{name}") is not None
+    )
 
 
 def test_no_handler_swallows_every_exception() -> None:
