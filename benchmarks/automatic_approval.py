@@ -181,7 +181,7 @@ def violations(kind: str, max_error: float, streams: int) -> str:
     over = sum(year > max_error for year in years)
     rows = sum(sum(totals.automatic) for totals in played)
     share = rows / (streams * PERIODS * (ROWS + NEW))
-    low_high = wilson(broken, streams)
+    low_high = wilson(broken / streams, streams)
     return (
         f"| {streams} {kind} | {100 * max_error:g} % | {broken} ({100 * low_high[0]:.0f}-"
         f"{100 * low_high[1]:.0f} %) | {100 * upper_bound(broken, streams, 0.95):.1f} % | "
