@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 SEASON = 52  # weeks
@@ -93,18 +93,10 @@ def forecast(
     weeks, scores = [], []
     for step in range(AHEAD):
         told = {origin: found[step] for origin, found in past.items() if origin + step < len(inner)}
-        errors = [inner[origin + step] - one for origin, one in told.items()]
-        ends = interval(errors[-TESTED:])
-        low, high = (-math.inf, math.inf) if ends is None else ends
-        expected = now[step]
-        weeks.append(
-            Expected(
-                step + 1,
-                scale.outer(expected),
-                scale.outer(expected + low),
-                scale.outer(expected + high),
-            )
-        )
+        errors = [inner[origin + step] - one for origin, one in told.items()][-TESTED:]
+        low, high = interval(errors) or (-math.inf, math.inf)
+        ends = (now[step] + _lag(errors), now[step] + low, now[step] + high)
+        weeks.append(Expected(step + 1, *(scale.outer(one) for one in ends)))
         scores.append(_score(values, inner, told, step, scale))
     return Forecast(tuple(weeks), tuple(scores))
 
@@ -125,23 +117,40 @@ def interval(errors: Sequence[float]) -> tuple[float, float] | None:
     return ordered[out - 1], ordered[number - out]
 
 
+def _lag(errors: Sequence[float]) -> float:
+    """Return what the next forecast is moved by: what past ones missed, if nine in ten of them
+    missed to the same side, as a level does behind what grows. To move always by it made weekly
+    volumes of eight years 3 % worse.
+
+    >>> _lag([3.0, 1.0, 2.0, 1.0, 2.0, 2.0, 1.0, 3.0, 2.0])
+    2.0
+    >>> _lag([3.0, -1.0, 2.0, 1.0, 2.0, 2.0, 1.0, 3.0, 2.0])
+    0.0
+    """
+    low, high = interval(errors) or (0.0, 0.0)
+    return 0.0 if low <= 0 <= high else median(errors)
+
+
 def _score(
     values: Sequence[float], inner: Sequence[float], told: dict[int, float], step: int, scale: Scale
 ) -> Score:
-    mean_error = _mean(abs(values[at + step] - scale.outer(one)) for at, one in told.items())
     year = [
         abs(values[at + step] - values[at + step - SEASON]) for at in told if at + step >= SEASON
     ]
     last = [abs(values[at + step] - values[at - 1]) for at in told]
     errors: list[float] = []
     inside: list[bool] = []
+    off: list[float] = []
     for at, one in told.items():
         # Known by then are the errors of weeks that had come.
-        ends = interval(errors[: max(0, len(errors) - step)][-TESTED:])
+        known = errors[: max(0, len(errors) - step)][-TESTED:]
+        ends = interval(known)
         error = inner[at + step] - one
+        off.append(abs(values[at + step] - scale.outer(one + _lag(known))))
         if ends is not None:
             inside.append(ends[0] <= error <= ends[1])
         errors.append(error)
+    mean_error = _mean(off)
     return Score(
         ahead=step + 1,
         tested=len(told),

@@ -36,11 +36,16 @@ def test_no_forecast_of_the_past_knows_what_came_after_it() -> None:
     assert sorted(asked) == list(range(12, 61))
 
 
-def test_errors_are_those_of_as_many_weeks_ahead() -> None:
+def test_errors_are_those_of_as_many_weeks_ahead_until_nine_are_known_to_be_a_lag() -> None:
     found = forecast([week / 100 for week in range(40)], Scale.SHARE, last)
     assert found is not None
-    assert [score.mean_error for score in found.scores] == pytest.approx([0.01, 0.02, 0.03, 0.04])
-    assert [score.versus_last for score in found.scores] == pytest.approx([1, 1, 1, 1])
+    lagging = [9 / 28, 10 / 27, 11 / 26, 12 / 25]
+    assert [score.mean_error for score in found.scores] == pytest.approx(
+        [share * step / 100 for step, share in enumerate(lagging, 1)]
+    )
+    assert [score.versus_last for score in found.scores] == pytest.approx(lagging)
+    assert [week.expected for week in found.weeks] == pytest.approx([0.40, 0.41, 0.42, 0.43])
+    assert all(week.low <= week.expected <= week.high for week in found.weeks)
     assert [score.tested for score in found.scores] == [28, 27, 26, 25]
     # Only what had come by then made the intervals: at first there are none.
     assert [score.intervals for score in found.scores] == [19, 17, 15, 13]
