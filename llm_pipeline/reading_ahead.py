@@ -26,8 +26,8 @@ from llm_pipeline.vectors.rows import Known
 
 # The first run is small, so that merging begins early; each is as long as all before it.
 FIRST_RUN = 50_000
-LONGEST_RUN = 200_000
-MOST_BYTES = 24 * 2**20
+LONGEST_RUN = 100_000
+MOST_BYTES = 12 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,12 +96,16 @@ def merging(database: Database, staged: Staged) -> Iterator["Merging"]:
             yield Merging(connection)
             return
         raw: Any = connection.connection.driver_connection
+        # Until a statement is over SQLite keeps what each page was that it changed, and one that
+        # enters a slice into five indexes changes thousands: 70 MB in memory at a million rows.
+        raw.execute("PRAGMA temp_store = FILE")
         raw.execute(f"ATTACH DATABASE ? AS {_ATTACHED}", (str(staged.path),))
         try:
             yield Merging(connection)
         finally:
             connection.rollback()
             raw.execute(f"DETACH DATABASE {_ATTACHED}")
+            raw.execute("PRAGMA temp_store = MEMORY")
 
 
 def _refresh_statistics(connection: Connection) -> None:
