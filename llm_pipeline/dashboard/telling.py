@@ -9,7 +9,6 @@ from llm_pipeline.store.log import LoggedEvent
 
 # Facts in this order come first; ids and empty ones are left to the event's own page.
 _FIRST = ("filename", "text", "suite", "kind", "action", "target", "version", "message", "verdict")
-_SKIPPED = {"mapping_id", "decision_id", "upload_id", "run_id", "group_id", "report_id", "alert_id"}
 _MOST = 5
 
 
@@ -37,12 +36,14 @@ def line(actor: str, payload: dict[str, Any]) -> str:
 
     >>> line("ann", {"rows": 1200, "mapping_id": 7, "text": "SHOP", "target": None})
     'ann · SHOP · 1,200 rows'
+    >>> line("ann", {"rows": 1, "new_mappings": 1})
+    'ann · 1 row · 1 new mapping'
     """
     first = [payload[name] for name in _FIRST if payload.get(name)]
     rest = _counts(
         (name, value)
         for name, value in payload.items()
-        if name not in _FIRST and name not in _SKIPPED
+        if name not in _FIRST and not name.endswith("_id")
     )
     return " · ".join(map(str, [actor, *first, *rest][: _MOST + 1]))
 
@@ -56,7 +57,8 @@ def _counts(facts: Iterable[tuple[str, Any]]) -> list[str]:
         elif isinstance(value, float):
             found += [f"{words} {value:.3f}"]
         elif isinstance(value, int) and value:
-            found += [f"{words} {value:,}" if name.endswith("_of") else f"{value:,} {words}"]
+            counted = words.removesuffix("s") if value == 1 else words
+            found += [f"{words} {value:,}" if name.endswith("_of") else f"{value:,} {counted}"]
         elif isinstance(value, str) and value:
             found += [value]
     return found
