@@ -45,7 +45,6 @@ ORDERS = {
     "oldest": "Oldest first",
     "random": "By lot",
 }
-_AHEAD = 2  # groups held: the one on the desk, and the next, so that it is there at once
 
 
 @dataclass
@@ -182,7 +181,7 @@ class Review:
 
     async def _lease(self) -> None:
         desk = self._desk
-        wish = NewLease(order=desk.order, groups=min(50, _AHEAD + len(desk.passed)))
+        wish = NewLease(order=desk.order, groups=min(50, 1 + len(desk.passed)))
 
         def lease(caller: Caller) -> LeasedOut:
             return routes.lease_queue(self._sheet.services, caller, wish)
