@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,29 @@ def test_no_row_passes_where_the_process_breaks(monkeypatch: pytest.MonkeyPatch)
         apart.broken_rules("submissions", FRAME.drop(columns="text_state"))
     with pytest.raises(GateFailed, match="nowhere could not check rows: its process ended with 1"):
         apart.broken_rules("nowhere", FRAME)
+
+
+def test_a_process_that_somebody_ends_refuses_no_row(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = tmp_path / "python"
+    ended.write_text("#!/bin/sh\nkill -TERM $$\n")
+    ended.chmod(0o755)
+    monkeypatch.setattr(apart, "_ASKED", iter([1]))
+    monkeypatch.setattr(sys, "executable", str(ended))
+    found = apart.broken_rules("submissions", FRAME)
+    assert found == running.broken_rules("submissions", FRAME)
+
+
+def test_a_column_that_is_gone_and_a_rule_across_rows_are_no_kinds() -> None:
+    kinds.failing_rows("submissions", FRAME.head(1))
+    with pytest.raises(GateFailed, match="could not check text: no such column"):
+        kinds.failing_rows("submissions", FRAME.head(1).drop(columns="text"))
+    rows = pd.DataFrame(
+        {"target": ["A"], "active": True, "normalized": "a", "normalized_length": 1}
+    )
+    with pytest.raises(ValueError, match="BeUnique cannot be told of one row"):
+        kinds.failing_rows("approved_mappings", rows)
 
 
 def test_rows_of_one_kind_are_asked_about_once_and_told_their_own_values(

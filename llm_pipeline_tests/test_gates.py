@@ -8,7 +8,7 @@ import pytest
 from llm_pipeline.domain.gate import LISTED, Figures, Listed
 from llm_pipeline.errors import GateFailed
 from llm_pipeline.gates.kinds import failing_rows
-from llm_pipeline.gates.running import validate
+from llm_pipeline.gates.running import broken_rules, validate
 from llm_pipeline.gates.suites import FIGURES, SUITES, limits
 
 ROWS = 4
@@ -214,7 +214,7 @@ def test_every_bad_row_is_named_with_all_its_reasons() -> None:
 
 def test_a_lenient_rule_names_no_row() -> None:
     frame = _frame("approved_mappings", "active", [False])
-    assert failing_rows("approved_mappings", frame) == {}
+    assert broken_rules("approved_mappings", frame) == {}
 
 
 def test_examples_are_a_few_of_the_failing_values() -> None:

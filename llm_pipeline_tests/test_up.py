@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 
@@ -34,7 +35,8 @@ def test_runs_that_a_crash_cut_off_hold_up_no_others(tmp_path: Path) -> None:
     assert failed == "its process ended before it did"
 
 
-def test_nothing_of_mlflow_outlives_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", ["its own process", "the shell"])
+def test_nothing_of_mlflow_outlives_it(tmp_path: Path, told: str) -> None:
     """Its server starts another process that serves, which a `kill -9` of the first leaves be."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,6 +48,10 @@ def test_nothing_of_mlflow_outlives_it(tmp_path: Path) -> None:
         wait_for(lambda: processes.answers(f"{settings.mlflow_url}/health"))
         (first,) = psutil.Process(shell.pid).children()
         assert first.children()
-        first.kill()
-        assert shell.wait(60) == 128 + signal.SIGKILL
+        if told == "the shell":
+            shell.terminate()
+            assert shell.wait(60) == 128 + signal.SIGTERM
+        else:
+            first.kill()
+            assert shell.wait(60) == 128 + signal.SIGKILL
     wait_for(lambda: not processes.answers(f"{settings.mlflow_url}/health"))

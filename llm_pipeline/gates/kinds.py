@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from llm_pipeline.errors import GateFailed
 from llm_pipeline.gates import apart
 from llm_pipeline.gates.rules import Rule
 from llm_pipeline.gates.running import told
@@ -25,11 +26,14 @@ _ANSWERS: dict[tuple[str, tuple[int, ...]], Sequence[int]] = {}
 def failing_rows(suite: str, frame: pd.DataFrame) -> dict[Any, list[str]]:
     """Return the reasons of every row that breaks a critical rule, by its index in the frame.
 
-    Raises GateFailed if a check could not run at all: a broken check must not pass rows.
+    Raises GateFailed if a check could not run at all: a broken check must not pass rows; ValueError
+    for a suite with a rule across rows.
     """
     rules = SUITES[suite]
     if frame.empty:
         return {}
+    if missing := [rule.column for rule in rules if rule.column not in frame]:
+        raise GateFailed(f"the gate {suite} could not check {', '.join(missing)}: no such column")
     sides = [_side(rule, frame) for rule in rules]
     kind = np.zeros(len(frame), np.int64)
     for side in sides:
@@ -59,8 +63,6 @@ def _broken_by(
 
 def _side(rule: Rule, frame: pd.DataFrame) -> NDArray[np.int64]:
     """Return where each row stands to a rule; rows of one number are the same to it."""
-    if rule.column not in frame:
-        return np.zeros(len(frame), np.int64)  # the gate says so
     column = frame[rule.column]
     missing = column.isna().to_numpy()
     if rule.expectation == "ExpectColumnValuesToBeInSet":
@@ -71,8 +73,10 @@ def _side(rule: Rule, frame: pd.DataFrame) -> NDArray[np.int64]:
         values = column.to_numpy(np.float64, na_value=np.nan)
         # Below a limit, at it and above it are three numbers, whatever the other one adds.
         side = np.searchsorted(known, values) + np.searchsorted(known, values, "right")
-    else:
+    elif rule.expectation == "ExpectColumnValuesToNotBeNull":
         side = np.zeros(len(frame), np.int64)
+    else:
+        raise ValueError(f"{rule.expectation} cannot be told of one row")
     return np.where(missing, _MISSING, side)
 
 

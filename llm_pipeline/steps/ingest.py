@@ -203,9 +203,10 @@ class _Merger:
 
     def _parts(self, run: Run) -> Iterator[_Part]:
         """Yield bad rows first: what a later look finds of a run was not set aside."""
-        bad, size = run.rejected, pacing.SLICE_ROWS
+        bad = run.rejected
         first = 1
         while True:
+            size = self._pace.rows
             head, bad = bad[:size], bad[size:]
             good = None
             if not bad and first <= run.staged.rows:

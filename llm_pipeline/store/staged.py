@@ -99,12 +99,14 @@ def merging(database: Database, staged: Staged) -> Iterator["Merging"]:
         # Until a statement is over SQLite keeps what each page was that it changed, and one that
         # enters a slice into five indexes changes thousands: 70 MB in memory at a million rows.
         raw.execute("PRAGMA temp_store = FILE")
-        raw.execute(f"ATTACH DATABASE ? AS {_ATTACHED}", (str(staged.path),))
         try:
-            yield Merging(connection)
+            raw.execute(f"ATTACH DATABASE ? AS {_ATTACHED}", (str(staged.path),))
+            try:
+                yield Merging(connection)
+            finally:
+                connection.rollback()
+                raw.execute(f"DETACH DATABASE {_ATTACHED}")
         finally:
-            connection.rollback()
-            raw.execute(f"DETACH DATABASE {_ATTACHED}")
             raw.execute("PRAGMA temp_store = MEMORY")
 
 
