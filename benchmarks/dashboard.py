@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from shutil import which
 from statistics import median
@@ -23,21 +23,17 @@ import numpy as np
 from center.loading import Run, prepared
 from center.results import Results
 from center.serving import MAPPINGS, client, milliseconds, started
-from center.stores import PEOPLE, opened, stores
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from center.stores import stores
+from playwright.sync_api import BrowserContext, Page
+from screen import SESSION, browser, sign_in, signed_in
 
 from llm_pipeline.api.auth import COOKIE
-from llm_pipeline.config import Settings
 from llm_pipeline.dashboard.mount import PAGES
-from llm_pipeline.domain.records import Role
-from llm_pipeline.store import credentials
-from llm_pipeline.wiring import now
 
 MODULE = "llm_pipeline.dashboard"
 SMALL = 10_000
 SENT = 100
 TIMES = 15
-SESSION = "session-of-the-benchmark"
 # Writes down when each offset is first shown.
 WATCH = """() => {
   window.seen = [];
@@ -76,31 +72,9 @@ def _running(run: Run) -> Iterator[str]:
     """The dashboard over a copy of the prepared store, with somebody signed in."""
     prepared(run)
     with run.stores.copied(run.name, "shown") as settings:
-        _sign_in(settings)
+        sign_in(settings)
         with started(settings, MODULE) as (address, _process):
             yield address
-
-
-def _sign_in(settings: Settings) -> None:
-    with opened(settings) as database, database.begin() as session:
-        who = credentials.Identity(PEOPLE[0], Role.ADMIN)
-        credentials.add(session, "session", SESSION, who, now(), now() + timedelta(hours=8))
-
-
-@contextmanager
-def _browser(path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=path, args=options)
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def _signed_in(browser: Browser, address: str) -> Iterator[BrowserContext]:
-    with browser.new_context(base_url=address) as context:
-        context.add_cookies([{"name": COOKIE, "value": SESSION, "url": address}])
-        yield context
 
 
 def _opened(context: BrowserContext) -> Page:
@@ -113,8 +87,8 @@ def _opened(context: BrowserContext) -> Page:
 def pixel(run: Run, browser_path: str) -> str:
     with (
         _running(run.sized(SMALL)) as address,
-        _browser(browser_path) as browser,
-        _signed_in(browser, address) as context,
+        browser(browser_path) as chromium,
+        signed_in(chromium, address) as context,
         client(address) as http,
     ):
         page = _opened(context)
@@ -151,9 +125,9 @@ class Painted:
 
 def paint(run: Run, browser_path: str) -> str:
     cold, warm = [], []
-    with _running(run.sized(SMALL)) as address, _browser(browser_path) as browser:
+    with _running(run.sized(SMALL)) as address, browser(browser_path) as chromium:
         for _ in range(TIMES):
-            with _signed_in(browser, address) as context:
+            with signed_in(chromium, address) as context:
                 cold.append(_painted(context))
                 warm.append(_painted(context))
     return "\n".join(

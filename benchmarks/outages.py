@@ -20,7 +20,9 @@ from typing import Any
 import httpx
 import psutil
 from installation import WAIT_SECONDS, Installation, end, until
-from screen import Screen, signed_in
+from screen import Screen, sign_in
+
+from llm_pipeline.config import Settings
 
 STATUS, ALERTS = "/api/ml/get-infrastructure-status", "/api/llm-data/alerts"
 TOLD = ("status", "alert", "stream", "stop", "page", "well", "page well")
@@ -61,7 +63,7 @@ def main() -> None:
     rows = []
     with ExitStack() as stack:
         with installation.up() as client:
-            signed_in(given.home)
+            sign_in(Settings(home=given.home))
             stack.enter_context(screen.open())
             scene = Scene(installation, client, screen)
             until(lambda: _all_well(client), WAIT_SECONDS)

@@ -1,4 +1,6 @@
-"""The page `/data` as somebody has it open while things happen: what it says, and when."""
+"""A browser in which somebody is signed in; and the page `/data` as they have it open while things
+happen: what it says, and when.
+"""
 
 import threading
 import time
@@ -6,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-from center.stores import opened
-from playwright.sync_api import Error, Page, sync_playwright
+from center.stores import PEOPLE, opened
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from llm_pipeline.api.auth import COOKIE
 from llm_pipeline.config import Settings
@@ -59,16 +60,11 @@ class Screen:
             thread.join()
 
     def _look(self) -> None:
-        with sync_playwright() as playwright:
-            options = ["--no-sandbox", "--disable-gpu"]
-            browser = playwright.chromium.launch(executable_path=self._browser, args=options)
-            context = browser.new_context(base_url=self._address)
-            context.add_cookies([{"name": COOKIE, "value": SESSION, "url": self._address}])
+        with browser(self._browser) as chromium, signed_in(chromium, self._address) as context:
             page = context.new_page()
             page.goto("/data")
             while not self._over.wait(LOOK_SECONDS):
                 self._note(page)
-            browser.close()
 
     def _note(self, page: Page) -> None:
         try:
@@ -79,8 +75,26 @@ class Screen:
             self.said.append(Said(time.monotonic(), lost, components))
 
 
-def signed_in(home: Path) -> None:
+@contextmanager
+def browser(path: str) -> Iterator[Browser]:
+    """Chromium, without a window."""
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu"]
+        launched = playwright.chromium.launch(executable_path=path, args=options)
+        yield launched
+        launched.close()
+
+
+@contextmanager
+def signed_in(browser: Browser, address: str) -> Iterator[BrowserContext]:
+    """A browser's window in which somebody is signed in."""
+    with browser.new_context(base_url=address) as context:
+        context.add_cookies([{"name": COOKIE, "value": SESSION, "url": address}])
+        yield context
+
+
+def sign_in(settings: Settings) -> None:
     """Let the browser in, as somebody who has opened a sign-in link."""
-    with opened(Settings(home=home)) as database, database.begin() as session:
-        who = credentials.Identity("bench", Role.ADMIN)
+    with opened(settings) as database, database.begin() as session:
+        who = credentials.Identity(PEOPLE[0], Role.ADMIN)
         credentials.add(session, "session", SESSION, who, now(), now() + timedelta(hours=8))

@@ -83,11 +83,11 @@ def commands(settings: Settings) -> dict[str, str]:
         # Its workers outlive their parent's sudden death, and hold the port and what we read of it:
         # they end with it, by a signal to the group that is this process's own.
         found["mlflow"] = (
-            "trap 'trap \"\" TERM; kill -TERM 0' TERM; "
+            "end() { trap '' TERM; kill -TERM 0; }; trap end TERM; "
             f"{python} -m mlflow server --host {LOCAL} --port {settings.mlflow_port} "
             f"--backend-store-uri {store} --artifacts-destination {artifacts} "
             "--uvicorn-opts '--log-level warning' & "
-            "wait $!; code=$?; trap '' TERM; kill -TERM 0; exit $code"
+            "wait $!; code=$?; end; exit $code"
         )
     return found
 

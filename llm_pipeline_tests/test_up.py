@@ -1,7 +1,6 @@
 """What is prepared before the processes start, and how they end."""
 
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from dagster._core.test_utils import create_run_for_test
 from llm_pipeline import processes
 from llm_pipeline.config import Settings
 from llm_pipeline.up import prepare_dagster
-from llm_pipeline_tests.api.live_server import wait_for
+from llm_pipeline_tests.api.live_server import free_port, wait_for
 
 
 def test_runs_that_a_crash_cut_off_hold_up_no_others(tmp_path: Path) -> None:
@@ -38,10 +37,7 @@ def test_runs_that_a_crash_cut_off_hold_up_no_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize("told", ["its own process", "the shell"])
 def test_nothing_of_mlflow_outlives_it(tmp_path: Path, told: str) -> None:
     """Its server starts another process that serves, which a `kill -9` of the first leaves be."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(home=tmp_path, mlflow_port=port)
+    settings = Settings(home=tmp_path, mlflow_port=free_port())
     command = ["sh", "-c", processes.commands(settings)["mlflow"]]
     environment = processes.environment(settings)
     with subprocess.Popen(command, env=environment, start_new_session=True) as shell:

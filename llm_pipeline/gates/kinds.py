@@ -20,7 +20,7 @@ from llm_pipeline.gates.suites import SUITES
 # Missing, below both limits, at one, between them, and so on: no rule has more sides.
 _MISSING, _SIDES = 5, 6
 # The rules that a kind of rows of a suite breaks: there are no more kinds than sides to its rules.
-_ANSWERS: dict[tuple[str, tuple[int, ...]], Sequence[int]] = {}
+_ANSWERS: dict[tuple[str, int], Sequence[int]] = {}
 
 
 def failing_rows(suite: str, frame: pd.DataFrame) -> dict[Any, list[str]]:
@@ -34,24 +34,21 @@ def failing_rows(suite: str, frame: pd.DataFrame) -> dict[Any, list[str]]:
         return {}
     if missing := [rule.column for rule in rules if rule.column not in frame]:
         raise GateFailed(f"the gate {suite} could not check {', '.join(missing)}: no such column")
-    sides = [_side(rule, frame) for rule in rules]
-    kind = np.zeros(len(frame), np.int64)
-    for side in sides:
-        kind = kind * _SIDES + side
-    _, first, kind = np.unique(kind, return_index=True, return_inverse=True)
-    seen = list(zip(*(side[first].tolist() for side in sides), strict=True))
-    broken = _broken_by(suite, seen, frame.iloc[first])
+    number_of_kind = np.zeros(len(frame), np.int64)
+    for rule in rules:
+        number_of_kind = number_of_kind * _SIDES + _side(rule, frame)
+    kinds, first, kind = np.unique(number_of_kind, return_index=True, return_inverse=True)
+    broken = _broken_by(suite, kinds.tolist(), frame.iloc[first])
     reasons: dict[int, list[str]] = {}
     for number, rule in enumerate(rules):
         places = np.flatnonzero(np.array([number in one for one in broken])[kind])
-        for place, value in zip(places.tolist(), _values(rule, frame, places), strict=True):
+        values = frame[rule.column].iloc[places].tolist()
+        for place, value in zip(places.tolist(), values, strict=True):
             reasons.setdefault(place, []).append(told(rule, value))
     return {frame.index[place]: reasons[place] for place in sorted(reasons)}
 
 
-def _broken_by(
-    suite: str, kinds: Sequence[tuple[int, ...]], examples: pd.DataFrame
-) -> list[Sequence[int]]:
+def _broken_by(suite: str, kinds: Sequence[int], examples: pd.DataFrame) -> list[Sequence[int]]:
     """Return which rules each kind breaks; the gate is asked about those that are new."""
     new = [place for place, kind in enumerate(kinds) if (suite, kind) not in _ANSWERS]
     if new:
@@ -78,8 +75,3 @@ def _side(rule: Rule, frame: pd.DataFrame) -> NDArray[np.int64]:
     else:
         raise ValueError(f"{rule.expectation} cannot be told of one row")
     return np.where(missing, _MISSING, side)
-
-
-def _values(rule: Rule, frame: pd.DataFrame, places: NDArray[np.int64]) -> list[Any]:
-    values: list[Any] = frame[rule.column].iloc[places].tolist() if len(places) else []
-    return values

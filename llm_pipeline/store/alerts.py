@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.learning_events import AlertRaised, AlertResolved
@@ -64,12 +64,7 @@ def reword(session: Session, found: Finding, at: datetime) -> None:
     """Let the open alert of a rule about a subject say what is wrong now."""
     session.execute(
         update(alerts)
-        .where(
-            alerts.c.rule == found.rule,
-            alerts.c.subject == found.subject,
-            alerts.c.resolved_at.is_(None),
-            alerts.c.message != found.message,
-        )
+        .where(_is_open(found.rule, found.subject), alerts.c.message != found.message)
         .values(message=found.message, updated_at=at)
     )
 
@@ -100,11 +95,12 @@ def settle(session: Session, rule: str, subject: str, actor: str, at: datetime) 
 
 
 def _open_id(session: Session, rule: str, subject: str) -> int | None:
-    return session.scalar(
-        select(alerts.c.id).where(
-            alerts.c.rule == rule, alerts.c.subject == subject, alerts.c.resolved_at.is_(None)
-        )
-    )
+    return session.scalar(select(alerts.c.id).where(_is_open(rule, subject)))
+
+
+def _is_open(rule: str, subject: str) -> ColumnElement[bool]:
+    of_it = and_(alerts.c.rule == rule, alerts.c.subject == subject)
+    return and_(of_it, alerts.c.resolved_at.is_(None))
 
 
 def open_alerts(session: Session, limit: int = 100) -> list[Alert]:

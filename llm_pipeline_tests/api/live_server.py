@@ -70,9 +70,7 @@ def running(
     app = create_app(settings)
     if prepared is not None:
         prepared(app)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = Server(app, "127.0.0.1", port)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -83,6 +81,13 @@ def running(
     finally:
         server.should_exit = True
         thread.join()
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for(check: Callable[[], bool], seconds: float = 60) -> None:

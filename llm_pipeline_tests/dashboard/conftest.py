@@ -3,7 +3,6 @@ one.
 """
 
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from llm_pipeline.domain.records import Role
 from llm_pipeline.store import credentials
 from llm_pipeline.store.engine import open_engine, transaction
 from llm_pipeline.wiring import now
-from llm_pipeline_tests.api.live_server import prepare
+from llm_pipeline_tests.api.live_server import free_port, prepare
 from llm_pipeline_tests.dashboard.servers import Servers
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -47,9 +46,7 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def dashboard(tmp_path: Path, servers: Servers) -> Iterator[Dashboard]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = Settings(home=tmp_path, api_port=port, dagster_port=1, mlflow_port=1)
     prepare(settings).dispose()
     engine = open_engine(settings.store_url)

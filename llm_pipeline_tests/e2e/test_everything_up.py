@@ -17,6 +17,8 @@ import httpx
 import psutil
 import pytest
 
+from llm_pipeline_tests.api.live_server import free_port
+
 START_SECONDS = 180
 LEARN_SECONDS = 400
 COMPONENTS = (
@@ -49,12 +51,6 @@ class Running:
 
     def port(self, name: str) -> int:
         return int(self.environment[f"LLM_PIPELINE_{name}_PORT"])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(found: Callable[[], Any], seconds: float) -> Any:
