@@ -5,7 +5,9 @@ merged.
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,15 +21,22 @@ from llm_pipeline.errors import InvalidInput
 from llm_pipeline.readers.kinds import open_reader, read_blocks
 from llm_pipeline.store import uploads
 from llm_pipeline.store.engine import Database
-from llm_pipeline.store.sorting import in_order
-from llm_pipeline.store.staged import Staged, stage
+from llm_pipeline.store.sorting import in_order, in_pages
+from llm_pipeline.store.spilling import Spilled
+from llm_pipeline.store.staged import Staged, folder, stage
 from llm_pipeline.validation import Checked, check_block
 from llm_pipeline.vectors.rows import Known
 
-# The first run is small, so that merging begins early; each is as long as all before it.
+# The first run is small, so that merging begins early; each is as long as all before it: the fewer
+# there are, the less often their texts go through all of the indexes. Reading takes half as long as
+# merging, so that the next one is there when one ends.
 FIRST_RUN = 50_000
-LONGEST_RUN = 100_000
-MOST_BYTES = 12 * 2**20
+LONGEST_RUN = 2_000_000
+MOST_BYTES = 2**28  # on disk
+MOST_REJECTED = 50_000  # in memory
+# What is sorted in memory at once.
+PIECE_ROWS = 100_000
+PIECE_BYTES = 12 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ class ReadingAhead:
         self._pool = ThreadPoolExecutor(1, "reading ahead")
         self._stop = threading.Event()
         self._ahead: Future[Run | None] | None = None
+        self._spilled = Spilled(folder(database.engine))
         self.seen = task.upload.complete_to
 
     def __enter__(self) -> Self:
@@ -78,6 +88,7 @@ class ReadingAhead:
             unused = self._ahead.result()
             if unused is not None:
                 unused.staged.drop(self._database)
+        self._spilled.close()
 
     def __iter__(self) -> Iterator[Run]:
         runs = self._runs()
@@ -89,20 +100,24 @@ class ReadingAhead:
 
     def _runs(self) -> Iterator[Run]:
         """Yield runs; what was read before an error comes before it is raised."""
-        waiting = _Waiting()
+        waiting = self._new()
         try:
             for checked, last in self._checked():
                 waiting.add(checked, last)
                 self.seen = last
-                if waiting.is_long_enough(last):
+                if waiting.is_long_enough():
                     yield self._staged(waiting)
-                    waiting = _Waiting()
+                    waiting = self._new()
         except InvalidInput:
             if waiting.last:
                 yield self._staged(waiting)
             raise
-        if waiting.last:
+        if waiting.last and not self._stop.is_set():
             yield self._staged(waiting)
+
+    def _new(self) -> "_Waiting":
+        self._spilled = Spilled(folder(self._database.engine))
+        return _Waiting(self._spilled, self._task.upload.run_end or 0)
 
     def _checked(self) -> Iterator[tuple[Checked, int]]:
         task = self._task
@@ -128,35 +143,59 @@ class ReadingAhead:
         return Checked(found.good.filter(pc.invert(written)), rejected)
 
     def _staged(self, waiting: "_Waiting") -> Run:
-        good = pa.concat_tables(waiting.good)
-        found = in_order(good, trusted=self._task.trusted)
-        staged = stage(self._database, self._task.upload.id, found)
-        del good, found
-        waiting.good.clear()
+        with closing(waiting.spilled):
+            pages = in_pages(takewhile(self._goes_on, waiting.pages()), trusted=self._task.trusted)
+            staged = stage(self._database, self._task.upload.id, pages)
         pa.default_memory_pool().release_unused()
         return Run(staged, waiting.rejected, waiting.last)
 
+    def _goes_on(self, _page: pa.Table) -> bool:
+        return not self._stop.is_set()
+
 
 class _Waiting:
-    """Checked rows that are not yet a run."""
+    """Checked rows that are not yet a run; a run does not end before `least`, up to which an
+    interrupted one has written some of its rows."""
 
-    def __init__(self) -> None:
-        self.good: list[pa.Table] = []
+    def __init__(self, spilled: Spilled, least: int) -> None:
+        self.spilled = spilled
         self.rejected: list[uploads.Rejected] = []
         self.last = 0
+        self._least = least
         self._rows = 0
         self._bytes = 0
+        self._piece: list[pa.Table] = []
 
     def add(self, checked: Checked, last: int) -> None:
-        self.good.append(checked.good)
+        """Take rows up to `last`; raises OSError where there is no room to write them down."""
+        self._piece.append(checked.good)
         self.rejected += checked.rejected
         self._rows += checked.good.num_rows + len(checked.rejected)
         self._bytes += checked.good.nbytes
         self.last = last
+        rows = sum(table.num_rows for table in self._piece)
+        if rows >= PIECE_ROWS or sum(table.nbytes for table in self._piece) >= PIECE_BYTES:
+            self._spill()
 
-    def is_long_enough(self, before: int) -> bool:
-        wanted = min(LONGEST_RUN, max(FIRST_RUN, before - self._rows))
-        return self._rows >= wanted or self._bytes >= MOST_BYTES
+    def is_long_enough(self) -> bool:
+        wanted = min(LONGEST_RUN, max(FIRST_RUN, self.last - self._rows))
+        is_full = self._bytes >= MOST_BYTES or len(self.rejected) >= MOST_REJECTED
+        return self.last >= self._least and (self._rows >= wanted or is_full)
+
+    def pages(self) -> Iterator[pa.Table]:
+        """Yield the rows in the order of their texts; once."""
+        if len(self.spilled):
+            if self._piece:
+                self._spill()
+            yield from self.spilled.pages()
+            return
+        table = pa.concat_tables(self._piece)
+        self._piece.clear()
+        yield in_order(table)
+
+    def _spill(self) -> None:
+        self.spilled.add(pa.concat_tables(self._piece))
+        self._piece.clear()
 
 
 def _is_written(good: pa.Table, upload: uploads.Upload, aside: set[int]) -> pa.BooleanArray:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, literal, not_, or_, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from llm_pipeline.domain.review import Order
 from llm_pipeline.store import second_reviews
 from llm_pipeline.store.schema import mappings, targets
-from llm_pipeline.store.schema_derived import review_groups
+from llm_pipeline.store.schema_derived import FIRST_SHUFFLED, review_groups
 from llm_pipeline.store.schema_operations import leases
 from llm_pipeline.store.schema_review import review_skips
 
@@ -56,9 +56,9 @@ _BY = {
 
 def page(session: Session, wanted: Wanted, after: Position | None, limit: int) -> Found:
     """Return the keys of one page, after a position."""
-    looked_at = _in_order(wanted, after)
     filters = _filters(session, wanted)
-    looked_at = looked_at.limit(MOST_LOOKED_AT if filters else limit + 1)
+    most = MOST_LOOKED_AT if filters else limit + 1
+    looked_at = _first(session, wanted, _in_order(wanted, after), most)
     rows = _passing(session, looked_at, filters, wanted, limit + 1)
     goes_on = rows[limit - 1] if len(rows) > limit else None
     if goes_on is None and filters:
@@ -78,8 +78,9 @@ def next_free(session: Session, order: Order, holder: str, at: datetime, limit: 
         review_groups.c.key.not_in(held),
         not_(second_reviews.has_answered(holder, review_groups)),
     )
-    fresh = _in_order(Wanted(order), None).where(mine, review_groups.c.key.not_in(skipped))
-    found = [row[1] for row in session.execute(fresh.limit(limit))]
+    wanted = Wanted(order)
+    fresh = _in_order(wanted, None).where(mine, review_groups.c.key.not_in(skipped))
+    found = [row[1] for row in session.execute(_first(session, wanted, fresh, limit))]
     if len(found) < limit:
         late = (
             select(s.key)
@@ -117,6 +118,16 @@ def _in_order(wanted: Wanted, after: Position | None) -> Select[Any]:
         here, there = tuple_(by, key), tuple_(literal(after[0]), literal(after[1]))
         query = query.where(here < there if falling else here > there)
     return query.order_by(by.desc(), key.desc()) if falling else query.order_by(by, key)
+
+
+def _first(session: Session, wanted: Wanted, query: Select[Any], limit: int) -> Select[Any]:
+    """Limit a query. The random order has an index of its first groups, and is sorted where those
+    are too few."""
+    if wanted.order is Order.RANDOM and not wanted.conflicts:
+        first = query.where(text(f"review_groups.{FIRST_SHUFFLED}")).limit(limit)
+        if session.scalar(select(func.count()).select_from(first.subquery())) == limit:
+            return first
+    return query.limit(limit)
 
 
 def _filters(session: Session, wanted: Wanted) -> list[Any]:
@@ -163,6 +174,6 @@ def _count(session: Session, wanted: Wanted, filters: list[Any]) -> tuple[int, b
     exact = everything <= MOST_LOOKED_AT
     if not filters:
         return min(everything, MOST_LOOKED_AT), exact
-    looked = _in_order(wanted, None).limit(MOST_LOOKED_AT).subquery()
+    looked = _first(session, wanted, _in_order(wanted, None), MOST_LOOKED_AT).subquery()
     query = select(func.count()).select_from(looked)
     return session.scalar(query.where(*(condition(looked) for condition in filters))) or 0, exact

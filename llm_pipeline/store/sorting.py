@@ -4,6 +4,7 @@ Sorted by the text, because the order of B-tree inserts is what costs. What the 
 find out about a text row by row is counted here once for all texts; the rules are the same.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,19 +28,35 @@ class Sorted:
     held: Numbers
 
 
-def in_order(table: pa.Table, *, trusted: bool) -> Sorted:
-    """Sort rows that stand in the order of the file, and say what becomes of each text if it is
-    new. Positions are counted from 1."""
-    table = table.take(pc.sort_indices(table.column("normalized"))).combine_chunks()
+def in_order(table: pa.Table) -> pa.Table:
+    """Sort rows by their text; equal ones stay in their order."""
+    return table.take(pc.sort_indices(table.column("normalized")))
+
+
+def in_pages(tables: Iterable[pa.Table], *, trusted: bool) -> Iterator[Sorted]:
+    """Say of rows in order, table by table, what becomes of each text if it is new. Positions are
+    counted from 1 and go on from table to table."""
+    behind, last = 0, None
+    for table in tables:
+        page = _page(table.combine_chunks(), behind, last, trusted=trusted)
+        yield page
+        behind += table.num_rows
+        last = table.column("normalized")[-1] if table.num_rows else last
+
+
+def _page(table: pa.Table, behind: int, before: pa.Scalar | None, *, trusted: bool) -> Sorted:
+    """Look at the rows behind so many others, the last of which has the text `before`."""
     first, held = _starts(table.column("normalized").combine_chunks())
+    if len(first) and before is not None and table.column("normalized")[0] == before:
+        held = np.insert(held, 0, 0)
     text = np.cumsum(first) - 1
     starts = np.flatnonzero(first)
     target = table.column("target_id").fill_null(_NO_TARGET).to_numpy()
     told = _labels(text, starts, target) if trusted else _proposals(text, starts, target)
     columns = {
-        "position": np.arange(1, len(text) + 1),
-        "start": starts[text] + 1,
-        "leader": told.leader + 1,
+        "position": np.arange(behind + 1, behind + len(text) + 1),
+        "start": starts[text] + behind + 1,
+        "leader": told.leader + behind + 1,
         "members": told.members,
         "proposal": pa.array(told.proposal, mask=told.proposal == _NO_TARGET),
         "conflict": told.conflict.astype(np.int8),
@@ -48,7 +65,7 @@ def in_order(table: pa.Table, *, trusted: bool) -> Sorted:
     }
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values))
-    return Sorted(table, starts + 1, held + 1)
+    return Sorted(table, starts + behind + 1, held + behind + 1)
 
 
 @dataclass(frozen=True, slots=True)

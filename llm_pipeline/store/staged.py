@@ -7,7 +7,7 @@ needed again after a crash: what was merged is known by the upload, the rest is 
 import io
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,14 +77,33 @@ class Staged:
         return end - 1
 
 
-def stage(database: Database, upload_id: int, rows: Sorted) -> Staged:
+def stage(database: Database, upload_id: int, pages: Iterable[Sorted]) -> Staged:
     """Write rows down where `merging` finds them."""
-    size = rows.table.num_rows
+    found = _Places()
     if database.engine.dialect.name == "sqlite":
-        path = _write_file(_folder(database.engine), upload_id, rows.table)
-        return Staged(f"{_ATTACHED}.rows", path, size, rows.starts, rows.held)
-    name = _write_table(database.engine, upload_id, rows.table)
-    return Staged(name, None, size, rows.starts, rows.held)
+        path = _write_file(folder(database.engine), upload_id, found.of(pages))
+        return Staged(f"{_ATTACHED}.rows", path, found.rows, *found.all())
+    name = _write_table(database.engine, upload_id, found.of(pages))
+    return Staged(name, None, found.rows, *found.all())
+
+
+class _Places:
+    """Where texts start and where long ones go on, gathered while pages are written."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._starts: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        self._held: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+
+    def of(self, pages: Iterable[Sorted]) -> Iterator[pa.Table]:
+        for page in pages:
+            self.rows += page.table.num_rows
+            self._starts.append(page.starts)
+            self._held.append(page.held)
+            yield page.table
+
+    def all(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return np.concatenate(self._starts), np.concatenate(self._held)
 
 
 @contextmanager
@@ -131,7 +150,7 @@ class Merging:
 def forget(database: Database, upload_id: int) -> None:
     """Remove whatever an upload that has ended left staged."""
     if database.engine.dialect.name == "sqlite":
-        for path in _folder(database.engine).glob(f"upload-{upload_id}-*"):
+        for path in folder(database.engine).glob(f"upload-{upload_id}-*"):
             path.unlink(missing_ok=True)
         return
     with database.engine.begin() as connection:
@@ -140,14 +159,15 @@ def forget(database: Database, upload_id: int) -> None:
             connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
 
 
-def _folder(engine: Engine) -> Path:
+def folder(engine: Engine) -> Path:
+    """Return where files of uploads lie while they are merged."""
     return Path(engine.url.database or tempfile.gettempdir()).parent / "staging"
 
 
-def _write_file(folder: Path, upload_id: int, table: pa.Table) -> Path:
-    folder.mkdir(exist_ok=True)
+def _write_file(within: Path, upload_id: int, tables: Iterable[pa.Table]) -> Path:
+    within.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile(
-        dir=folder, prefix=f"upload-{upload_id}-", suffix=".db", delete=False
+        dir=within, prefix=f"upload-{upload_id}-", suffix=".db", delete=False
     ) as file:
         path = Path(file.name)
     # Another library's SQLite: it may open this file alone, and closes it before the store's does.
@@ -160,18 +180,20 @@ def _write_file(folder: Path, upload_id: int, table: pa.Table) -> Path:
             cursor.fetchall()
         columns = _COLUMNS.format(time="TEXT").replace("position BIGINT", "position INTEGER")
         cursor.execute(f"CREATE TABLE rows ({columns})")
-        cursor.adbc_ingest("rows", table, mode="append")
+        for table in tables:
+            cursor.adbc_ingest("rows", table, mode="append")
     return path
 
 
-def _write_table(engine: Engine, upload_id: int, table: pa.Table) -> str:
+def _write_table(engine: Engine, upload_id: int, tables: Iterable[pa.Table]) -> str:
     name = f"staged_{upload_id}_{secrets.token_hex(4)}"
     with engine.begin() as connection:
         connection.execute(
             text(f"CREATE UNLOGGED TABLE {name} ({_COLUMNS.format(time='TIMESTAMPTZ')})")
         )
         raw: Any = connection.connection.driver_connection
-        _copy(raw, name, table)
+        for table in tables:
+            _copy(raw, name, table)
         connection.execute(text(f"ANALYZE {name}"))
     return name
 

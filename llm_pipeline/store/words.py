@@ -84,7 +84,7 @@ def add(session: Session, texts: Iterable[str]) -> None:
 
     Writers take turns, so that no other adds the same at the same time.
     """
-    new = {word for text in texts for word in text.split(" ")}
+    new = set(" ".join(texts).split(" ")) - {""}
     missing = known(session).missing(sorted(new)) if new else []
     if missing:
         session.execute(insert(search_words).values(words="\n".join(missing)))

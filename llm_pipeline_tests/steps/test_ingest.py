@@ -22,7 +22,7 @@ from llm_pipeline.readers import pieces
 from llm_pipeline.steps import ingest
 from llm_pipeline.steps.cancel import cancel
 from llm_pipeline.steps.ingest import Job, Progress, ingest_file, job_of
-from llm_pipeline.store import activity, alerts, catalogue, log, quality, uploads
+from llm_pipeline.store import activity, alerts, catalogue, log, quality, spilling, uploads
 from llm_pipeline.store.engine import Database, migrate, open_engine
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline_tests.conftest import Clock
@@ -305,11 +305,14 @@ def _other(database: Database, tmp_path: Path) -> Database:
 
 
 def _in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces of about ten rows, runs of about twenty, slices of seven."""
+    """Blocks and sorted pieces of about ten rows, runs of about twenty, slices of seven."""
     monkeypatch.setattr(pacing, "SLICE_ROWS", 7)
     monkeypatch.setattr(pacing, "SMALLEST_SLICE", 7)
     monkeypatch.setattr(reading_ahead, "FIRST_RUN", 20)
     monkeypatch.setattr(reading_ahead, "LONGEST_RUN", 20)
+    monkeypatch.setattr(reading_ahead, "PIECE_ROWS", 8)
+    monkeypatch.setattr(spilling, "BATCH_ROWS", 3)
+    monkeypatch.setattr(spilling, "PAGE_ROWS", 10)
     monkeypatch.setattr(pieces, "PIECE", 120)
 
 
@@ -352,6 +355,29 @@ def test_an_interrupted_upload_goes_on_and_nothing_is_lost_or_doubled(
     whole.engine.dispose()
     for table in TABLES:
         assert len(found[table]) == len(expected[table])
+    assert found == expected
+
+
+def test_runs_that_are_shorter_after_a_stop_do_not_lose_what_was_written(
+    database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _in_small_parts(monkeypatch)
+    monkeypatch.setattr(reading_ahead, "FIRST_RUN", 50)
+    monkeypatch.setattr(reading_ahead, "LONGEST_RUN", 50)
+    job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS), "ann")
+    whole = _other(database, tmp_path)
+    for each in (database, whole):
+        load_catalogue(each, clock)
+    _ingest(whole, clock, job)
+    with pytest.raises(KeyboardInterrupt):
+        ingest_file(database, job, clock, _stop_after(30))
+    monkeypatch.setattr(reading_ahead, "FIRST_RUN", 10)
+    monkeypatch.setattr(reading_ahead, "LONGEST_RUN", 10)
+    with pytest.raises(KeyboardInterrupt):
+        ingest_file(database, job, clock, _stop_after(40))
+    _ingest(database, clock, job)
+    expected, found = _content(whole), _content(database)
+    whole.engine.dispose()
     assert found == expected
 
 
@@ -525,11 +551,13 @@ from llm_pipeline.domain.records import Status
 from llm_pipeline.readers import pieces
 from llm_pipeline.domain import pacing
 from llm_pipeline.steps import ingest
+from llm_pipeline.store import spilling
 from llm_pipeline.store.engine import Database, open_engine
 
 url, path, lands_as, module, name, calls = sys.argv[1:]
 pacing.SLICE_ROWS = pacing.SMALLEST_SLICE = 7
 reading_ahead.FIRST_RUN = reading_ahead.LONGEST_RUN = 20
+reading_ahead.PIECE_ROWS, spilling.BATCH_ROWS, spilling.PAGE_ROWS = 8, 3, 10
 pieces.PIECE = 120
 real, left = getattr(import_module(module), name), [int(calls)]
 

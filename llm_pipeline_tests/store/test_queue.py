@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from llm_pipeline.domain.records import Action, Candidate, Recognition, State
 from llm_pipeline.domain.review import Group, Order, Proposal
@@ -20,7 +20,7 @@ from llm_pipeline.store import conflicts, queue, suggestions
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.queue import Wanted
 from llm_pipeline.store.schema import decisions, mappings
-from llm_pipeline.store.schema_derived import review_groups
+from llm_pipeline.store.schema_derived import FIRST_SHUFFLED, review_groups
 from llm_pipeline.wiring import now
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import load_catalogue, merge
@@ -79,6 +79,26 @@ def test_a_random_order_is_the_same_each_time_and_misses_nobody(
     once = all_pages(waiting, Wanted(Order.RANDOM), 4)
     assert once == all_pages(waiting, Wanted(Order.RANDOM), 7)
     assert sorted(once) == sorted(all_pages(waiting, Wanted(), 50)) != once
+
+
+@pytest.mark.parametrize("first", [0, 4, 5, 20])
+def test_a_random_order_goes_on_where_its_index_ends(
+    waiting: Database, clock: Clock, first: int
+) -> None:
+    letters = "abcdefghijklmnopq"
+    merge(waiting, clock, [(f"SHOP {letter}{letter}", None) for letter in letters])
+    beyond = int(FIRST_SHUFFLED.rpartition(" ")[2])
+    with waiting.begin() as session:
+        keys = session.scalars(select(review_groups.c.key).order_by(review_groups.c.key)).all()
+        drawn = random.Random(first).sample(keys, len(keys))  # noqa: S311
+        for place, key in enumerate(drawn):
+            number = place if place < first else beyond + place
+            one = update(review_groups).where(review_groups.c.key == key)
+            session.execute(one.values(shuffle=number))
+    assert all_pages(waiting, Wanted(Order.RANDOM), 5) == drawn
+    assert all_pages(waiting, Wanted(Order.RANDOM, min_rows=1), 5) == drawn
+    with waiting.read() as session:
+        assert queue.next_free(session, Order.RANDOM, "ann", clock(), 7) == drawn[:7]
 
 
 @pytest.mark.parametrize(
