@@ -18,7 +18,8 @@ def _table(texts: list[str], first: int) -> pa.Table:
 
 
 def _spilled(folder: Path, pieces: list[list[str]]) -> tuple[Spilled, list[tuple[str, int]]]:
-    spilled, rows = Spilled(folder), []
+    rows: list[tuple[str, int]] = []
+    spilled = Spilled(folder)
     for texts in pieces:
         spilled.add(_table(texts, len(rows)))
         rows += [(said, len(rows) + place) for place, said in enumerate(texts)]
