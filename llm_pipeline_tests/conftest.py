@@ -1,5 +1,6 @@
 """Fixtures for all tests: an empty database of each kind, a clock, an installation in a folder."""
 
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,13 @@ SERVER_SETTINGS = (
     "synchronous_commit = off",
     "timezone = 'Pacific/Auckland'",
 )
+
+
+def pytest_configure() -> None:
+    """Begin as from a terminal: what runs in the background ignores Ctrl-C, Dagster then ignores
+    SIGTERM like it, and so does every process that a test starts and ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,9 @@
 """What is prepared before the processes start, and how they end."""
 
+import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -41,13 +43,18 @@ def test_nothing_of_mlflow_outlives_it(tmp_path: Path, told: str) -> None:
     command = ["sh", "-c", processes.commands(settings)["mlflow"]]
     environment = processes.environment(settings)
     with subprocess.Popen(command, env=environment, start_new_session=True) as shell:
-        wait_for(lambda: processes.answers(f"{settings.mlflow_url}/health"))
-        (first,) = psutil.Process(shell.pid).children()
-        assert first.children()
-        if told == "the shell":
-            shell.terminate()
-            assert shell.wait(60) == 128 + signal.SIGTERM
-        else:
-            first.kill()
-            assert shell.wait(60) == 128 + signal.SIGKILL
-    wait_for(lambda: not processes.answers(f"{settings.mlflow_url}/health"))
+        try:
+            wait_for(lambda: processes.answers(f"{settings.mlflow_url}/health"))
+            (first,) = psutil.Process(shell.pid).children()
+            assert first.children()
+            if told == "the shell":
+                shell.terminate()
+                assert shell.wait(60) == 128 + signal.SIGTERM
+            else:
+                first.kill()
+                assert shell.wait(60) == 128 + signal.SIGKILL
+            wait_for(lambda: not processes.answers(f"{settings.mlflow_url}/health"))
+        finally:
+            # Whatever fails above must not be waited for.
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)

@@ -292,4 +292,4 @@ def test_what_one_policy_approved_is_put_back_in_one_plan_and_undone(
     with database.read() as session:
         assert log.latest(session) > log_before
     relisted = client.get(MAPPINGS, params=wanted | {"status": "auto_approved"}).json()
-    assert relisted["total"] == (0 if "decided_by" in wanted else number)
+    assert relisted["total"] == (0 if "decided_by" in wanted else number), relisted
