@@ -16,7 +16,7 @@ not: an order fixed before anybody looks at who was wrong needs no correction fo
 (fixed sequence: Maurer, Hothorn and Lehmacher 1995; learn then test: Angelopoulos et al. 2021).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ from llm_pipeline.domain.drawing import (
     next_share,
     single_probability,
 )
-from llm_pipeline.domain.proving import CAUTION, candidates_of, excess, in_order
+from llm_pipeline.domain.proving import CAUTION, LATEST, candidates_of, excess, in_order
 
 __all__ = [
     "Accepted",
@@ -51,6 +51,7 @@ __all__ = [
 
 REPEATS = "exact"  # the evidence group of exact repeats of a text that a person approved
 MOST = 0.5  # beyond it answers would be approved that are rather wrong than right
+SURE = 0.99  # that the latest audits of a stratum speak against it: they are asked at each refit
 # A rule looks well on audits of a stricter time, when people had just looked at everything: it
 # opens slowly, from so many times the bound by such a factor a refit.
 FIRST = 5.0
@@ -197,19 +198,30 @@ def _by_stratum(
     """Tell each stratum's part of the rule, without those that their own audits speak against.
 
     The rule holds with them; a stratum that is wrong more often than allowed and than its
-    probabilities say, beyond doubt, is left out all the same.
+    probabilities say, beyond doubt, is left out all the same: in all its audits, or in the latest,
+    so that a source that breaks is out after a refit or two.
     """
     parts = []
     for stratum in sorted({audit.stratum for place, audit in counted if place <= limit}):
         every = [(place, audit) for place, audit in counted if audit.stratum == stratum]
         within = [audit for place, audit in every if place <= limit]
         n, errors = len(within), sum(audit.wrong for audit in within)
-        promised = CAUTION * sum(1 - audit.probability for audit in within) / n
-        if _above(errors, n, min(max(max_error, promised), 1.0), confidence):
+        latest = [[a for a in within if a.age < months] for months in LATEST]
+        sudden = any(_refuted(part, max_error, SURE) for part in latest)
+        if sudden or _refuted(within, max_error, confidence):
             continue
         bound = upper_bound(errors, n, confidence)
         parts.append(Accepted(stratum, 1 - max_error - limit, n, errors, bound, n / len(every)))
     return tuple(parts)
+
+
+def _refuted(audits: Sequence[Audited], max_error: float, confidence: float) -> bool:
+    """Whether more are wrong than the bound and their probabilities allow."""
+    errors, promised = 0, 0.0
+    for audit in audits:
+        errors, promised = errors + audit.wrong, promised + CAUTION * (1 - audit.probability)
+    allowed = max(max_error, promised / max(len(audits), 1))
+    return _above(errors, len(audits), min(allowed, 1.0), confidence)
 
 
 def _percent(share: float) -> str:

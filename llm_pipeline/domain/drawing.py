@@ -14,7 +14,8 @@ class Audited:
     """A group that was drawn, and what came of it; one line of evidence.
 
     `stratum` and `probability` are the answer's when the group arrived, `lot` is the number in
-    [0, 1) that was below `inclusion`. An audit that is overdue counts as wrong.
+    [0, 1) that was below `inclusion`, `age` how many months ago that was. An audit that is overdue
+    counts as wrong.
     """
 
     stratum: str
@@ -23,6 +24,7 @@ class Audited:
     wrong: bool
     inclusion: float
     lot: float = 0.0
+    age: float = 0.0
 
     @property
     def counts(self) -> bool:

@@ -1,7 +1,7 @@
 """Automatic approval through time: the rule, its lots and audits, the watches, refits and stops."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import NamedTuple
 
@@ -100,7 +100,7 @@ class Approver:
         if self.stopped_at is not None:
             first = max(first, self.stopped_at + 1)
         self._audits = [(at, audit) for at, audit in self._audits if at >= first]
-        seen = [audit for _, audit in self._audits]
+        seen = [replace(audit, age=number - at) for at, audit in self._audits]
         before = self.rule if self.stopped_at is None else None
         wish = self.settings
         self.rule = fit_rule(seen, wish.max_error, wish.confidence, before, wish.most)

@@ -1,7 +1,7 @@
 """Fit the policy: which answers may be approved without a person, by the audits there are."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from llm_pipeline.store.policies import Policy
 
 # Merchants change: older audits tell of another stream.
 WINDOW = timedelta(days=730)
+MONTH = WINDOW / 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: s
     """
     since, stop = _evidence_since(session, at)
     seen = audits.evidence(session, since, at)
-    rule = fit_rule(_audited(seen), wish.max_error, wish.confidence, _before(session, wish, since))
+    rule = fit_rule(
+        _audited(seen, at), wish.max_error, wish.confidence, _before(session, wish, since)
+    )
     received = activity.since(session, activity.RECEIVED, since)
     policy = policies.add(
         session,
@@ -85,9 +88,10 @@ def _evidence_since(session: Session, at: datetime) -> tuple[datetime, breaker.S
     return max(at - WINDOW, last.stopped_at), last if last.resumed_at is None else None
 
 
-def _audited(seen: Sequence[Evidence]) -> list[Audited]:
+def _audited(seen: Sequence[Evidence], at: datetime) -> list[Audited]:
     """What the policy decides about, in the order in which it was drawn."""
-    return [one.audited for one in sorted(seen, key=lambda each: each.audit_id)]
+    in_order = sorted(seen, key=lambda each: each.audit_id)
+    return [replace(one.audited, age=(at - one.sampled_at) / MONTH) for one in in_order]
 
 
 def missing_audits(rule: Rule) -> int:

@@ -137,6 +137,14 @@ def test_a_stratum_that_its_audits_speak_against_is_left_out() -> None:
     assert not rule.accepts("key", 0.99)
 
 
+def test_a_stratum_that_breaks_is_left_out_by_its_latest_audits() -> None:
+    old = [Audited(name, 0.99, 1, False, 0.02, age=9.0) for name in ("exact", "key")] * 1000
+    new = [Audited("key", 0.99, 1, i % 5 == 0, 0.02, age=1.0) for i in range(20)]
+    rule = fit_rule([*old, *new], 0.02, 0.95)
+    assert rule.accepts("exact", 0.99)
+    assert not rule.accepts("key", 0.99)
+
+
 def test_a_rule_survives_json() -> None:
     rule = fit_rule([_single(False)] * 400, 0.02, 0.95)
     assert Rule.from_json(json.loads(json.dumps(rule.as_json()))) == rule
