@@ -155,7 +155,7 @@ def report(rows: pd.DataFrame, steps: Steps, seed: int) -> str:
     for name, (order, arm) in orders.items():
         found = play(rows, order, steps, seed, arm)
         if name == "arrival":
-            quarter = found["90%"] / 4
+            quarter = found.get("90%", rows["key"].nunique()) / 4
         mine, drawn = found["rows per decision, order"], found.get("rows per decision, arm")
         told = ("", "") if not drawn else (f"{drawn:.2f}", f"{mine / drawn:.1f} times")
         goals = (f"{found.get(f'{goal:.0%}', float('nan')):,.0f}" for goal in GOALS)

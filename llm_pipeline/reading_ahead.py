@@ -4,7 +4,7 @@ merged.
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import takewhile
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.errors import InvalidInput
+from llm_pipeline.readers.blocks import Block
 from llm_pipeline.readers.kinds import open_reader, read_blocks
 from llm_pipeline.store import uploads
 from llm_pipeline.store.engine import Database
@@ -34,6 +35,7 @@ FIRST_RUN = 50_000
 LONGEST_RUN = 2_000_000
 MOST_BYTES = 2**28  # on disk
 MOST_REJECTED = 50_000  # in memory
+LOOK_SECONDS = 1.0
 # What is sorted in memory at once.
 PIECE_ROWS = 100_000
 PIECE_BYTES = 12 * 2**20
@@ -70,7 +72,7 @@ class ReadingAhead:
         self._pool = ThreadPoolExecutor(1, "reading ahead")
         self._stop = threading.Event()
         self._ahead: Future[Run | None] | None = None
-        self._spilled = Spilled(folder(database.engine))
+        self._spilled: Spilled | None = None
         self.seen = task.upload.complete_to
 
     def __enter__(self) -> Self:
@@ -88,12 +90,20 @@ class ReadingAhead:
             unused = self._ahead.result()
             if unused is not None:
                 unused.staged.drop(self._database)
-        self._spilled.close()
+        if self._spilled is not None:
+            self._spilled.close()
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[Run | None]:
+        """Yield run after run; None each second until the next one is there."""
         runs = self._runs()
         self._ahead = self._pool.submit(next, runs, None)
-        while run := self._ahead.result():
+        while True:
+            if not wait([self._ahead], LOOK_SECONDS).done:
+                yield None
+                continue
+            run = self._ahead.result()
+            if run is None:
+                break
             self._ahead = self._pool.submit(next, runs, None)
             yield run
         self._ahead = None
@@ -109,7 +119,7 @@ class ReadingAhead:
                     yield self._staged(waiting)
                     waiting = self._new()
         except InvalidInput:
-            if waiting.last:
+            if waiting.may_end():
                 yield self._staged(waiting)
             raise
         if waiting.last and not self._stop.is_set():
@@ -127,8 +137,9 @@ class ReadingAhead:
                 return
             block = whole.after(task.upload.complete_to)
             if whole.last > task.upload.complete_to:
-                found = check_block(block, task.columns, task.known, needs_target=task.trusted)
-                yield self._not_yet_written(found), block.last
+                for part in _parted(block, task.upload.run_end or 0):
+                    found = check_block(part, task.columns, task.known, needs_target=task.trusted)
+                    yield self._not_yet_written(found), part.last
 
     def _not_yet_written(self, found: Checked) -> Checked:
         """Leave out what an interrupted upload has written of its last run already."""
@@ -138,9 +149,12 @@ class ReadingAhead:
             return found
         with self._database.read() as session:
             aside = set(uploads.rejected_numbers(session, upload.id, upload.complete_to, end))
-        rejected = [bad for bad in found.rejected if bad.row not in aside]
         written = _is_written(found.good, upload, aside)
-        return Checked(found.good.filter(pc.invert(written)), rejected)
+        # What was good then may fail now: its target has retired.
+        failing = found.failing.filter(_is_written(found.failing, upload, set()))
+        known = aside.union(failing.column("row").to_pylist())
+        rejected = [bad for bad in found.rejected if bad.row not in known]
+        return Checked(found.good.filter(pc.invert(written)), rejected, found.failing)
 
     def _staged(self, waiting: "_Waiting") -> Run:
         with closing(waiting.spilled):
@@ -154,8 +168,8 @@ class ReadingAhead:
 
 
 class _Waiting:
-    """Checked rows that are not yet a run; a run does not end before `least`, up to which an
-    interrupted one has written some of its rows."""
+    """Checked rows that are not yet a run. The rest of one that was interrupted ends at `least`, as
+    that one did: what was written of it is known by a single place in its order."""
 
     def __init__(self, spilled: Spilled, least: int) -> None:
         self.spilled = spilled
@@ -178,9 +192,15 @@ class _Waiting:
             self._spill()
 
     def is_long_enough(self) -> bool:
+        if self.last <= self._least:
+            return self.last == self._least
         wanted = min(LONGEST_RUN, max(FIRST_RUN, self.last - self._rows))
         is_full = self._bytes >= MOST_BYTES or len(self.rejected) >= MOST_REJECTED
-        return self.last >= self._least and (self._rows >= wanted or is_full)
+        return self._rows >= wanted or is_full
+
+    def may_end(self) -> bool:
+        """Whether these rows can be a run though the next ones cannot be read."""
+        return self.last > 0 and self.last >= self._least
 
     def pages(self) -> Iterator[pa.Table]:
         """Yield the rows in the order of their texts; once."""
@@ -198,14 +218,21 @@ class _Waiting:
         self._piece.clear()
 
 
+def _parted(block: Block, row: int) -> list[Block]:
+    """Part a block behind a row, if it has rows on both sides."""
+    if block.first() <= row < block.last:
+        return [block.until(row), block.after(row)]
+    return [block]
+
+
 def _is_written(good: pa.Table, upload: uploads.Upload, aside: set[int]) -> pa.BooleanArray:
     """Which rows were written: those set aside, and those up to the text where merging stopped."""
     row = good.column("row").to_numpy()
     written = np.isin(row, np.fromiter(aside, np.int64, len(aside)))
     if upload.merged_text is not None:
         text = good.column("normalized")
-        before = np.asarray(pc.less(text, upload.merged_text))
-        same = np.asarray(pc.equal(text, upload.merged_text))
+        before = np.asarray(pc.less(text, upload.merged_text).fill_null(False))
+        same = np.asarray(pc.equal(text, upload.merged_text).fill_null(False))
         done = before | (same & (row <= (upload.merged_row or 0)))
         written |= done & (row <= (upload.run_end or 0))
     return pa.array(written)

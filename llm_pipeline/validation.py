@@ -16,10 +16,12 @@ from llm_pipeline.vectors.rows import Known, parse_rows
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a block comes to: `good` has `row`, `line` and the columns of a submission."""
+    """What a block comes to: `good` has `row`, `line` and the columns of a submission, `failing`
+    the same of rows that the gate rejected."""
 
     good: pa.Table
     rejected: Sequence[Rejected]
+    failing: pa.Table
 
     def begins_by(self, row: int) -> bool:
         """Whether it has a row up to this one."""
@@ -37,7 +39,7 @@ def check_block(block: Block, columns: Columns, known: Known, *, needs_target: b
     failing = [_rejected(block, place, reasons[place]) for place in places.tolist()]
     unreadable = [Rejected(b.row, b.line, b.problem, _storable(b.content)) for b in block.bad]
     good = table if not len(places) else table.filter(pa.array(_others(places, table.num_rows)))
-    return Checked(good, sorted([*failing, *unreadable]))
+    return Checked(good, sorted([*failing, *unreadable]), table.take(pa.array(places)))
 
 
 def _others(places: NDArray[np.int64], size: int) -> NDArray[np.bool_]:

@@ -51,7 +51,9 @@ __all__ = [
 
 REPEATS = "exact"  # the evidence group of exact repeats of a text that a person approved
 MOST = 0.5  # beyond it answers would be approved that are rather wrong than right
-SURE = 0.99  # that the latest audits of a stratum speak against it: they are asked at each refit
+# How sure its latest audits must be against a stratum. They are asked at each refit: one that is
+# wrong just as often as allowed is left out for a while in one of five runs of two years.
+SURE = 0.99
 # A rule looks well on audits of a stricter time, when people had just looked at everything: it
 # opens slowly, from so many times the bound by such a factor a refit.
 FIRST = 5.0
@@ -198,8 +200,9 @@ def _by_stratum(
     """Tell each stratum's part of the rule, without those that their own audits speak against.
 
     The rule holds with them; a stratum that is wrong more often than allowed and than its
-    probabilities say, beyond doubt, is left out all the same: in all its audits, or in the latest,
-    so that a source that breaks is out after a refit or two.
+    probabilities say is left out all the same: in all its audits, or in the latest, so that a
+    source that breaks is out after a refit or two. `watch` bets against what broke since a refit
+    and stops everything; this leaves out one stratum.
     """
     parts = []
     for stratum in sorted({audit.stratum for place, audit in counted if place <= limit}):
@@ -207,7 +210,7 @@ def _by_stratum(
         within = [audit for place, audit in every if place <= limit]
         n, errors = len(within), sum(audit.wrong for audit in within)
         latest = [[a for a in within if a.age < months] for months in LATEST]
-        sudden = any(_refuted(part, max_error, SURE) for part in latest)
+        sudden = any(_refuted(part, max_error, max(SURE, confidence)) for part in latest)
         if sudden or _refuted(within, max_error, confidence):
             continue
         bound = upper_bound(errors, n, confidence)

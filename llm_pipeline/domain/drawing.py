@@ -15,7 +15,7 @@ class Audited:
 
     `stratum` and `probability` are the answer's when the group arrived, `lot` is the number in
     [0, 1) that was below `inclusion`, `age` how many months ago that was. An audit that is overdue
-    counts as wrong.
+    counts as wrong, but its age is infinite: that people are late tells of no sudden change.
     """
 
     stratum: str

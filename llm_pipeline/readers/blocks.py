@@ -49,6 +49,12 @@ class Block:
         bad = [one for one in self.bad if one.row > row]
         return Block(self.table.slice(place), self.rows[place:], self.lines[place:], bad, self.last)
 
+    def until(self, row: int) -> "Block":
+        """Return the part up to a row."""
+        place = int(np.searchsorted(self.rows, row, side="right"))
+        bad = [one for one in self.bad if one.row <= row]
+        return Block(self.table.slice(0, place), self.rows[:place], self.lines[:place], bad, row)
+
     def first(self) -> int:
         """Return the number of the first row."""
         return self.last + 1 - len(self.rows) - len(self.bad)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from llm_pipeline.domain.approval import (
@@ -91,7 +92,11 @@ def _evidence_since(session: Session, at: datetime) -> tuple[datetime, breaker.S
 def _audited(seen: Sequence[Evidence], at: datetime) -> list[Audited]:
     """What the policy decides about, in the order in which it was drawn."""
     in_order = sorted(seen, key=lambda each: each.audit_id)
-    return [replace(one.audited, age=(at - one.sampled_at) / MONTH) for one in in_order]
+    return [replace(one.audited, age=_age(one, at)) for one in in_order]
+
+
+def _age(one: Evidence, at: datetime) -> float:
+    return inf if one.answered_at is None else (at - one.sampled_at) / MONTH
 
 
 def missing_audits(rule: Rule) -> int:

@@ -152,6 +152,7 @@ class _Part:
 
     rejected: Sequence[uploads.Rejected]
     good: slices.Slice | None
+    ends_run: bool
 
     @property
     def accepted(self) -> int:
@@ -179,7 +180,14 @@ class _Merger:
 
     def merge(self) -> bool:
         """Merge all runs; False if the upload was cancelled meanwhile."""
-        return all(self._merge_run(run) for run in self._runs)
+        return all(self._merge_run(run) if run else self._may_wait() for run in self._runs)
+
+    def _may_wait(self) -> bool:
+        """Tell how far reading is; False if the upload was cancelled meanwhile."""
+        with self._database.read() as session:
+            now = uploads.get(session, self._task.upload.id)
+        self._progress(Progress(self._done, self._runs.seen, now.rows_total))
+        return now.status != "cancelled"
 
     def _merge_run(self, run: Run) -> bool:
         try:
@@ -212,8 +220,9 @@ class _Merger:
             if not bad and first <= run.staged.rows:
                 good = slices.Slice(run.staged, first, run.staged.slice_end(first, self._pace.rows))
                 first = good.last + 1
-            yield _Part(head, good)
-            if not bad and first > run.staged.rows:
+            ends_run = not bad and first > run.staged.rows
+            yield _Part(head, good, ends_run)
+            if ends_run:
                 return
 
     def _write(self, session: Session, run: Run, part: _Part) -> bool:
@@ -250,8 +259,8 @@ class _Merger:
 
     def _step(self, session: Session, run: Run, part: _Part) -> uploads.Step:
         last = part.good.last if part.good else 0
-        ended = last == run.staged.rows
-        text, row = run.staged.at(session, last) if last and not ended else (None, None)
+        goes_on = last and not part.ends_run
+        text, row = run.staged.at(session, last) if goes_on else (None, None)
         return uploads.Step(
             accepted=part.accepted,
             rejected=len(part.rejected),
@@ -259,7 +268,7 @@ class _Merger:
             run_end=run.last,
             merged_text=text,
             merged_row=row,
-            run_is_merged=ended,
+            run_is_merged=part.ends_run,
         )
 
 

@@ -7,7 +7,7 @@ in memory.
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ class Spilled:
     def close(self) -> None:
         """Let go of what was written."""
         self._pieces.clear()
-        self._files.close()
+        with suppress(OSError):  # again, of a file that had no room
+            self._files.close()
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -51,10 +52,11 @@ class Spilled:
         self._folder.mkdir(exist_ok=True)
         file: Any = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (`close` closes it)
         self._files.enter_context(file)
-        rows = min(BATCH_ROWS, max(1, BATCH_BYTES * table.num_rows // max(table.nbytes, 1)))
-        ordered = in_order(table)
+        ordered = in_order(table).combine_chunks()
         with pa.ipc.new_file(pa.PythonFile(file, "w"), table.schema) as writer:
-            writer.write_table(ordered, max_chunksize=rows)
+            for start in range(0, ordered.num_rows, BATCH_ROWS):
+                for batch in _cut(ordered.slice(start, BATCH_ROWS)):
+                    writer.write_table(batch)
         self._pieces.append(_Piece(pa.ipc.open_file(pa.PythonFile(file, "r"))))
 
     def pages(self) -> Iterator[pa.Table]:
@@ -64,10 +66,12 @@ class Spilled:
             page += parts
             rows, size = sum(part.num_rows for part in page), sum(part.nbytes for part in page)
             if rows >= PAGE_ROWS or size >= PAGE_BYTES:
-                yield in_order(pa.concat_tables(page))
-                page = []
-        if page:
-            yield in_order(pa.concat_tables(page))
+                table = in_order(pa.concat_tables(page))
+                whole = _whole_texts(table)
+                yield table.slice(0, whole)
+                page = [table.slice(whole)]
+        if page and (table := in_order(pa.concat_tables(page))).num_rows:
+            yield table
 
     def _merged(self) -> Iterator[list[pa.Table]]:
         """Yield parts of pieces: what comes later has no smaller text, and an equal one only from
@@ -85,6 +89,23 @@ class Spilled:
             # A text that fills the batch of a piece: all of it in one piece, then in the next.
             first = next(piece for piece in pieces if piece.first() == bound)
             yield [first.take(first.rows - first.above(bound))]
+
+
+def _cut(table: pa.Table) -> Iterator[pa.Table]:
+    """Halve rows until none of the parts is large: long ones may lie side by side."""
+    if table.nbytes <= BATCH_BYTES or table.num_rows == 1:
+        yield table
+        return
+    half = table.num_rows // 2
+    yield from _cut(table.slice(0, half))
+    yield from _cut(table.slice(half))
+
+
+def _whole_texts(table: pa.Table) -> int:
+    """Return how many rows stand before the last text, which may go on; all if it is alone."""
+    texts = table.column(BY)
+    rows = int(table.num_rows)
+    return rows - int(pc.sum(pc.equal(texts, texts[-1])).as_py()) or rows
 
 
 @dataclass(slots=True)

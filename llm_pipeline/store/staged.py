@@ -8,11 +8,12 @@ import io
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import adbc_driver_manager
 import adbc_driver_sqlite.dbapi
 import numpy as np
 import psycopg
@@ -160,8 +161,10 @@ def forget(database: Database, upload_id: int) -> None:
 
 
 def folder(engine: Engine) -> Path:
-    """Return where files of uploads lie while they are merged."""
-    return Path(engine.url.database or tempfile.gettempdir()).parent / "staging"
+    """Return where files of uploads lie while they are merged: beside the store if it is a file."""
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        return Path(engine.url.database).parent / "staging"
+    return Path(tempfile.gettempdir())
 
 
 def _write_file(within: Path, upload_id: int, tables: Iterable[pa.Table]) -> Path:
@@ -170,6 +173,17 @@ def _write_file(within: Path, upload_id: int, tables: Iterable[pa.Table]) -> Pat
         dir=within, prefix=f"upload-{upload_id}-", suffix=".db", delete=False
     ) as file:
         path = Path(file.name)
+    with ExitStack() as unless_whole:
+        unless_whole.callback(path.unlink, missing_ok=True)
+        try:
+            _fill(path, tables)
+        except adbc_driver_manager.Error as error:
+            raise OSError(f"rows cannot be staged in {within}, is it full? {error}") from error
+        unless_whole.pop_all()
+    return path
+
+
+def _fill(path: Path, tables: Iterable[pa.Table]) -> None:
     # Another library's SQLite: it may open this file alone, and closes it before the store's does.
     with (
         adbc_driver_sqlite.dbapi.connect(str(path), autocommit=True) as connection,
@@ -182,7 +196,6 @@ def _write_file(within: Path, upload_id: int, tables: Iterable[pa.Table]) -> Pat
         cursor.execute(f"CREATE TABLE rows ({columns})")
         for table in tables:
             cursor.adbc_ingest("rows", table, mode="append")
-    return path
 
 
 def _write_table(engine: Engine, upload_id: int, tables: Iterable[pa.Table]) -> str:

@@ -1,4 +1,5 @@
 import json
+from math import inf
 from random import Random
 
 import pytest
@@ -143,6 +144,21 @@ def test_a_stratum_that_breaks_is_left_out_by_its_latest_audits() -> None:
     rule = fit_rule([*old, *new], 0.02, 0.95)
     assert rule.accepts("exact", 0.99)
     assert not rule.accepts("key", 0.99)
+
+
+def test_the_latest_audits_are_those_of_less_than_two_or_four_months() -> None:
+    old = [Audited(name, 0.99, 1, False, 0.02, age=9.0) for name in ("exact", "key")] * 1000
+
+    def left_out(age: float, good: int = 0) -> bool:
+        wrong = [Audited("key", 0.99, 1, True, 0.02, age=age)] * 4
+        right = [Audited("key", 0.99, 1, False, 0.02, age=1.0)] * good
+        return not fit_rule([*old, *wrong, *right], 0.02, 0.95).accepts("key", 0.99)
+
+    assert left_out(1.9)
+    assert left_out(3.9, good=30)
+    assert not left_out(4.0)
+    # Nobody was wrong of late where people are late: overdue audits tell of no sudden change.
+    assert not left_out(inf)
 
 
 def test_a_rule_survives_json() -> None:

@@ -1,5 +1,10 @@
 from random import Random
+from typing import Any
 
+import pytest
+
+from llm_pipeline.domain.approval import Audited, Rule, fit_rule
+from llm_pipeline.replaying import approver as approver_module
 from llm_pipeline.replaying.approver import Approver, Settings
 
 
@@ -50,3 +55,17 @@ def test_the_lot_does_not_depend_on_the_answer() -> None:
         drawn.append([approver.arrive(stratum, probability, 2, 0).drawn for _ in range(200)])
     assert drawn[0] == drawn[1] == drawn[2]
     assert 0 < sum(drawn[0]) < 200
+
+
+def test_audits_grow_older_with_each_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    ages: list[set[float]] = []
+
+    def fit(audits: list[Audited], *given: Any) -> Rule:
+        ages.append({audit.age for audit in audits})
+        return fit_rule(audits, *given)
+
+    monkeypatch.setattr(approver_module, "fit_rule", fit)
+    approver, dice = Approver(Settings(0.02, window=3)), Random(4)  # noqa: S311
+    for number in range(4):
+        _period(approver, number, dice, {"exact": 0.005})
+    assert ages == [{0}, {0, 1}, {0, 1, 2}, {0, 1, 2}]

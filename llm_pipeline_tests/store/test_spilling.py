@@ -1,6 +1,7 @@
 """Rows sorted through files: the same as sorted in memory."""
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,3 +73,26 @@ def test_long_rows_are_read_in_smaller_batches(tmp_path: Path) -> None:
     assert [row for one in pages for row in one] == sorted(rows)
     longest = max(sum(len(said) for said, _ in one) for one in pages)
     assert longest < spilling.PAGE_BYTES + 4 * spilling.BATCH_BYTES
+
+
+def test_long_rows_side_by_side_are_read_in_smaller_batches(tmp_path: Path) -> None:
+    # A hundred long ones in each piece, all of one text, among many short ones.
+    piece = [f"{n:05d}" for n in range(9_000)] + ["09000" + "x" * 50_000] * 100
+    spilled, rows = _spilled(tmp_path, [piece] * 3)
+    pages = _read(spilled)
+    spilled.close()
+    assert [row for one in pages for row in one] == sorted(rows)
+    longest = max(sum(len(said) for said, _ in one) for one in pages)
+    assert longest < spilling.PAGE_BYTES + 3 * spilling.BATCH_BYTES
+
+
+def test_a_page_ends_where_a_text_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spilling, "BATCH_ROWS", 4)
+    monkeypatch.setattr(spilling, "PAGE_ROWS", 10)
+    spilled, rows = _spilled(tmp_path, [[f"{n:02d}" for n in range(30) for _ in range(3)]] * 2)
+    pages = _read(spilled)
+    spilled.close()
+    assert [row for one in pages for row in one] == sorted(rows)
+    ends = [(one[-1][0], other[0][0]) for one, other in pairwise(pages)]
+    assert len(pages) > 5
+    assert all(end != start for end, start in ends)
