@@ -32,7 +32,7 @@ from llm_pipeline.domain.drawing import (
     next_share,
     single_probability,
 )
-from llm_pipeline.domain.proving import CAUTION, LATEST, candidates_of, excess, in_order
+from llm_pipeline.domain.proving import CAUTION, candidates_of, excess, in_order
 
 __all__ = [
     "Accepted",
@@ -51,6 +51,7 @@ __all__ = [
 
 REPEATS = "exact"  # the evidence group of exact repeats of a text that a person approved
 MOST = 0.5  # beyond it answers would be approved that are rather wrong than right
+LATEST = (2, 4)  # months whose audits are also judged by themselves: what broke, broke of late
 # How sure its latest audits must be against a stratum. They are asked at each refit: one that is
 # wrong just as often as allowed is left out for a while in one of five runs of two years.
 SURE = 0.99

@@ -16,7 +16,6 @@ CAUTION = 1.5  # errors are taken to be so many times what the probabilities pro
 # error: the others tell of a time that may be over.
 LATE = 1 / 3
 LATE_CONFIDENCE = 0.75
-LATEST = (2, 4)  # months whose audits are also judged by themselves: what broke, broke of late
 
 
 def excess(probability: float, rows: int, max_error: float) -> float:

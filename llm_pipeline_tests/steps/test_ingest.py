@@ -13,8 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
 
-from llm_pipeline import reading_ahead
-from llm_pipeline.domain import pacing
 from llm_pipeline.domain.records import Status
 from llm_pipeline.domain.rows import Columns
 from llm_pipeline.errors import Conflict, InvalidInput
@@ -22,7 +20,7 @@ from llm_pipeline.readers import pieces
 from llm_pipeline.steps import ingest
 from llm_pipeline.steps.cancel import cancel
 from llm_pipeline.steps.ingest import Job, Progress, ingest_file, job_of
-from llm_pipeline.store import activity, alerts, catalogue, log, quality, spilling, uploads
+from llm_pipeline.store import activity, alerts, catalogue, log, quality, uploads
 from llm_pipeline.store.engine import Database, migrate, open_engine
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline_tests.conftest import Clock
@@ -33,6 +31,7 @@ from llm_pipeline_tests.factories import (
     standing,
     write_csv,
 )
+from llm_pipeline_tests.steps.interrupting import in_small_parts, runs_of, stop_after
 from llm_pipeline_tests.store.test_touched import counted, recounted
 
 GOOD_ROWS = [("Blue Cafe 1", "SBUX"), ("CITY TAXI", ""), ("Blue Cafe 1", "")]
@@ -304,26 +303,6 @@ def _other(database: Database, tmp_path: Path) -> Database:
     return Database(engine)
 
 
-def _in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks and sorted pieces of about ten rows, runs of about twenty, slices of seven."""
-    monkeypatch.setattr(pacing, "SLICE_ROWS", 7)
-    monkeypatch.setattr(pacing, "SMALLEST_SLICE", 7)
-    monkeypatch.setattr(reading_ahead, "FIRST_RUN", 20)
-    monkeypatch.setattr(reading_ahead, "LONGEST_RUN", 20)
-    monkeypatch.setattr(reading_ahead, "PIECE_ROWS", 8)
-    monkeypatch.setattr(spilling, "BATCH_ROWS", 3)
-    monkeypatch.setattr(spilling, "PAGE_ROWS", 10)
-    monkeypatch.setattr(pieces, "PIECE", 120)
-
-
-def _stop_after(rows: int) -> Callable[[Progress], None]:
-    def stop(told: Progress) -> None:
-        if told.done >= rows:
-            raise KeyboardInterrupt
-
-    return stop
-
-
 @pytest.mark.parametrize("approved", [False, True])
 @pytest.mark.parametrize("where", ["between chunks", "inside a transaction"])
 def test_an_interrupted_upload_goes_on_and_nothing_is_lost_or_doubled(
@@ -334,7 +313,7 @@ def test_an_interrupted_upload_goes_on_and_nothing_is_lost_or_doubled(
     approved: bool,
     where: str,
 ) -> None:
-    _in_small_parts(monkeypatch)
+    in_small_parts(monkeypatch)
     path = write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS)
     job = Job(path, "ann", Status.APPROVED if approved else Status.PENDING)
     whole = _other(database, tmp_path)
@@ -345,7 +324,7 @@ def test_an_interrupted_upload_goes_on_and_nothing_is_lost_or_doubled(
         if where == "inside a transaction":
             broken.setattr(log, "append", _append_that_dies(log.append))
         with pytest.raises(KeyboardInterrupt):
-            ingest_file(database, job, clock, _stop_after(30))
+            ingest_file(database, job, clock, stop_after(30))
     with database.read() as session:
         (half,) = uploads.unfinished(session)
         assert 0 < half.rows_read < len(ROWS)
@@ -361,20 +340,18 @@ def test_an_interrupted_upload_goes_on_and_nothing_is_lost_or_doubled(
 def test_runs_that_are_shorter_after_a_stop_do_not_lose_what_was_written(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _in_small_parts(monkeypatch)
-    monkeypatch.setattr(reading_ahead, "FIRST_RUN", 50)
-    monkeypatch.setattr(reading_ahead, "LONGEST_RUN", 50)
+    in_small_parts(monkeypatch)
+    runs_of(monkeypatch, 50)
     job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS), "ann")
     whole = _other(database, tmp_path)
     for each in (database, whole):
         load_catalogue(each, clock)
     _ingest(whole, clock, job)
     with pytest.raises(KeyboardInterrupt):
-        ingest_file(database, job, clock, _stop_after(30))
-    monkeypatch.setattr(reading_ahead, "FIRST_RUN", 10)
-    monkeypatch.setattr(reading_ahead, "LONGEST_RUN", 10)
+        ingest_file(database, job, clock, stop_after(30))
+    runs_of(monkeypatch, 10)
     with pytest.raises(KeyboardInterrupt):
-        ingest_file(database, job, clock, _stop_after(40))
+        ingest_file(database, job, clock, stop_after(40))
     _ingest(database, clock, job)
     expected, found = _content(whole), _content(database)
     whole.engine.dispose()
@@ -395,12 +372,12 @@ def _append_that_dies(real: Callable[..., int]) -> Callable[..., int]:
 def test_a_half_read_file_that_vanished_says_so_and_goes_on_when_it_is_back(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _in_small_parts(monkeypatch)
+    in_small_parts(monkeypatch)
     load_catalogue(database, clock)
     path = write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS)
     job = Job(path, "ann")
     with pytest.raises(KeyboardInterrupt):
-        ingest_file(database, job, clock, _stop_after(7))
+        ingest_file(database, job, clock, stop_after(7))
     path.rename(tmp_path / "moved.csv")
     with pytest.raises(InvalidInput, match=r"rows\.csv cannot be opened"):
         _ingest(database, clock, job)
@@ -415,7 +392,7 @@ def test_a_half_read_file_that_vanished_says_so_and_goes_on_when_it_is_back(
 def test_a_file_that_another_process_reads_is_left_to_it(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _in_small_parts(monkeypatch)
+    in_small_parts(monkeypatch)
     load_catalogue(database, clock)
     job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS), "ann")
 
@@ -472,7 +449,7 @@ def test_other_kinds_of_files_are_taken_in_like_csv(
 def test_an_upload_that_is_cancelled_keeps_what_is_in_and_goes_on_when_sent_again(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _in_small_parts(monkeypatch)
+    in_small_parts(monkeypatch)
     load_catalogue(database, clock)
     job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS), "ann")
 
@@ -514,7 +491,7 @@ def test_an_upload_cancelled_before_it_began_or_at_its_very_end_stays_cancelled(
 def test_progress_is_told_in_rows_and_seconds(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _in_small_parts(monkeypatch)
+    in_small_parts(monkeypatch)
     load_catalogue(database, clock)
     path = write_csv(tmp_path / "rows.csv", ("text", "target"), ROWS)
     told: list[tuple[Progress, str, float | None]] = []

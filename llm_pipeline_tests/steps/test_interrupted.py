@@ -2,7 +2,7 @@
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +16,24 @@ from llm_pipeline.errors import InvalidInput
 from llm_pipeline.readers import pieces
 from llm_pipeline.readers.kinds import read_blocks
 from llm_pipeline.steps.ingest import Job, Progress, ingest_file
-from llm_pipeline.store import catalogue, spilling, staged
+from llm_pipeline.store import catalogue, staged
 from llm_pipeline.store.engine import Database
 from llm_pipeline.store.uploads import Upload
 from llm_pipeline.validation import check_block
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import load_catalogue, write_csv
+from llm_pipeline_tests.steps.interrupting import in_small_parts, runs_of, stop_after
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SLICE_ROWS", 7)
-    monkeypatch.setattr(pacing, "SMALLEST_SLICE", 7)
+    in_small_parts(monkeypatch)
     monkeypatch.setattr(pacing, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(reading_ahead, "PIECE_ROWS", 8)
-    monkeypatch.setattr(spilling, "BATCH_ROWS", 3)
-    monkeypatch.setattr(spilling, "PAGE_ROWS", 10)
-    monkeypatch.setattr(pieces, "PIECE", 120)
-
-
-def _runs_of(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(reading_ahead, "FIRST_RUN", rows)
-    monkeypatch.setattr(reading_ahead, "LONGEST_RUN", rows)
-
-
-def _stop_after(rows: int) -> Callable[[Progress], None]:
-    def stop(told: Progress) -> None:
-        if told.done >= rows:
-            raise KeyboardInterrupt
-
-    return stop
 
 
 def _stopped(database: Database, clock: Clock, job: Job, rows: int) -> None:
     with pytest.raises(KeyboardInterrupt):
-        ingest_file(database, job, clock, _stop_after(rows))
+        ingest_file(database, job, clock, stop_after(rows))
 
 
 def _finished(database: Database, clock: Clock, job: Job) -> Upload:
@@ -71,11 +54,11 @@ def test_each_row_is_in_once_however_often_and_wherever_it_stops(
     said = [(f"T{drawn.randint(10, 60)} shop", drawn.choice(("", "GS", "?"))) for _ in range(60)]
     job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), said), "ann")
     for rows in sorted(drawn.sample(range(1, 54), drawn.randint(2, 5))):
-        _runs_of(monkeypatch, drawn.choice((5, 10, 20, 50)))
+        runs_of(monkeypatch, drawn.choice((5, 10, 20, 50)))
         # Blocks are cut elsewhere as well, as by another version.
         monkeypatch.setattr(pieces, "PIECE", drawn.choice((60, 120, 300)))
         try:
-            ingest_file(database, job, clock, _stop_after(rows))
+            ingest_file(database, job, clock, stop_after(rows))
         except KeyboardInterrupt:
             continue
     done = _finished(database, clock, job)
@@ -89,7 +72,7 @@ def test_each_row_is_in_once_however_often_and_wherever_it_stops(
 def test_a_run_of_bad_rows_alone_is_taken_up_where_it_stopped(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _runs_of(monkeypatch, 1000)
+    runs_of(monkeypatch, 1000)
     job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), [("?!", "")] * 40), "ann")
     _stopped(database, clock, job, 7)
     done = _finished(database, clock, job)
@@ -100,7 +83,7 @@ def test_a_run_of_bad_rows_alone_is_taken_up_where_it_stopped(
 def test_a_file_that_cannot_be_read_on_loses_nothing_of_what_was_written(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _runs_of(monkeypatch, 1000)
+    runs_of(monkeypatch, 1000)
     rows = [(f"T{n * 7 % 60:02d} shop", "") for n in range(60)]
     job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), rows), "ann")
     _stopped(database, clock, job, 30)
@@ -123,7 +106,7 @@ def test_a_file_that_cannot_be_read_on_loses_nothing_of_what_was_written(
 def test_a_row_that_was_good_before_the_stop_is_not_rejected_after_it(
     database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _runs_of(monkeypatch, 1000)
+    runs_of(monkeypatch, 1000)
     load_catalogue(database, clock)
     rows = [(f"T{n:02d}", "GS") for n in range(40)]
     job = Job(write_csv(tmp_path / "rows.csv", ("text", "target"), rows), "ann", Status.APPROVED)
