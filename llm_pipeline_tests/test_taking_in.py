@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from llm_pipeline.domain import pacing
 from llm_pipeline.steps.ingest import Job, accept
 from llm_pipeline.store import uploads
 from llm_pipeline.store.engine import Database, open_engine
@@ -21,7 +22,8 @@ from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.factories import write_csv
 from llm_pipeline_tests.store.test_touched import counted, recounted
 
-ROWS = 30_000
+# Slices enough that one of them ends long before the last, whoever else uses the machine.
+ROWS = 6 * pacing.SLICE_ROWS
 Accept = Callable[[Database, int], Upload]
 
 
