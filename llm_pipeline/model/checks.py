@@ -153,9 +153,9 @@ def _answers_while_taught(recognizer: Recognizer) -> None:
     answers: list[list[tuple[str, str | None]]] = []
 
     def ask() -> None:
-        answers.append(_told(recognizer, asked))
         while not ended.is_set():
             answers.append(_told(recognizer, asked))
+        answers.append(_told(recognizer, asked))  # however few of them met the teaching
 
     with ThreadPoolExecutor(1) as threads:
         asking = threads.submit(ask)
