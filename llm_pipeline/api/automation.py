@@ -79,10 +79,7 @@ def _sentence(rule: Rule, stops: list[breaker.Stop], missing: int) -> str:
             "missing"
         )
     if not rule.accepted:
-        return (
-            f"nothing is approved automatically yet, though proven by {rule.explain()}: it opens "
-            "step by step, with the next fits"
-        )
+        return f"nothing is approved automatically, though proven by {rule.explain_nothing()}"
     return f"approved automatically because of {rule.explain()}"
 
 

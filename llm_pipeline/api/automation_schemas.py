@@ -1,5 +1,6 @@
 """The JSON of automatic approval."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -63,17 +64,31 @@ class StopOut(BaseModel):
         return cls(**{name: getattr(stored, name) for name in cls.model_fields})
 
 
+class UnprovenOut(BaseModel):
+    """Answers of one kind that the policy leaves out: of their audits, those of the last `months`
+    or all, more than the share `allowed` are wrong."""
+
+    stratum: str
+    audits: int
+    errors: int
+    allowed: float
+    months: int | None
+    because: str
+
+
 class PolicyOut(BaseModel):
     """A version of the policy with what it rests on.
 
     `missing_audits` is how many more audits without an error are needed before anything can be
-    approved; `share` of all submissions is audited under it.
+    approved; `share` of all submissions is audited under it; `leaves_out` are kinds of answers that
+    would be approved, did their own audits not speak against them.
     """
 
     version: int
     max_error: float
     confidence: float
     approves: list[StratumOut]
+    leaves_out: list[UnprovenOut]
     audits: int
     errors: int
     bound: float
@@ -102,6 +117,9 @@ class PolicyOut(BaseModel):
                     because=rule.explain(part.stratum),
                 )
                 for part in rule.accepted
+            ],
+            leaves_out=[
+                UnprovenOut(**asdict(part), because=part.explain()) for part in rule.left_out
             ],
             audits=rule.audits,
             errors=rule.errors,

@@ -83,6 +83,9 @@ def approval_policy(context: AssetExecutionContext, pipeline: Pipeline) -> Mater
             "missing_audits": policy.evidence["missing"],
             "audited_share": policy.share,
             "approves": table(parts),
+            "leaves_out": table(
+                [{"stratum": p.stratum, "because": p.explain()} for p in rule.left_out]
+            ),
         }
     )
 

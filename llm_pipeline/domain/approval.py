@@ -37,6 +37,7 @@ from llm_pipeline.domain.proving import CAUTION, candidates_of, excess, in_order
 __all__ = [
     "Accepted",
     "Audited",
+    "LeftOut",
     "Rule",
     "audits_needed",
     "binomial_tail",
@@ -77,6 +78,25 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A stratum that its audits speak against: more than `allowed` of them are wrong, among those
+    of the last `months` or, without these, among all."""
+
+    stratum: str
+    audits: int
+    errors: int
+    allowed: float
+    months: int | None
+
+    def explain(self) -> str:
+        latest = "" if self.months is None else f" of the last {self.months} months"
+        return (
+            f"left out: of {self.audits} audits{latest} {self.errors} were wrong, where "
+            f"{_percent(self.allowed)} % may be"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """The rule in force: what is approved automatically, and the audits it rests on.
 
@@ -86,6 +106,7 @@ class Rule:
 
     `errors` of `audits` were wrong; they stand for the part `unseen` of the accepted rows, the rest
     being in groups that a person looked at. `bound` is of what stands wrong among all of them.
+    `left_out` are strata that would be `accepted`, did their own audits not speak against them.
     """
 
     max_error: float
@@ -98,6 +119,7 @@ class Rule:
     accepted: tuple[Accepted, ...] = ()
     unseen: float = 1.0
     refuted: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
     def accepts(self, stratum: str, probability: float, rows: int = 1) -> bool:
         """Whether a group of `rows` rows with this answer is approved without a person."""
@@ -123,6 +145,9 @@ class Rule:
             )
         part: Rule | Accepted = self
         if stratum is not None:
+            for left in self.left_out:
+                if left.stratum == stratum:
+                    return left.explain()
             found = [accepted for accepted in self.accepted if accepted.stratum == stratum]
             if not found:
                 return f"no audits speak for {stratum!r}"
@@ -132,6 +157,13 @@ class Rule:
             f"with {_percent(self.confidence)} % confidence"
         )
 
+    def explain_nothing(self) -> str:
+        """Say why nothing is accepted though something is proven."""
+        if not self.left_out:
+            return f"{self.explain()}; it opens step by step, with the next fits"
+        told = "; ".join(f"{left.stratum} {left.explain()}" for left in self.left_out)
+        return f"{self.explain()}; but {told}"
+
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` takes."""
         return asdict(self)
@@ -139,7 +171,9 @@ class Rule:
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "Rule":
         accepted = tuple(Accepted(**each) for each in saved["accepted"])
-        return cls(**{**saved, "accepted": accepted})
+        # Rules of an earlier time do not say what they left out.
+        left_out = tuple(LeftOut(**each) for each in saved.get("left_out", ()))
+        return cls(**{**saved, "accepted": accepted, "left_out": left_out})
 
 
 def fit_rule(
@@ -172,10 +206,10 @@ def fit_rule(
     last = first if before is None or before.limit is None else max(before.limit * STEP, first)
     limit = min(proven.limit, last)
     counted = [(one.place, one.audit) for one in drawn if one.counts]
-    accepted = _by_stratum(counted, limit, max_error, confidence)
+    accepted, left_out = _by_stratum(counted, limit, max_error, confidence)
     bound = upper_bound(proven.errors, proven.audits, confidence) * proven.unseen
     told = (proven.audits, proven.errors, bound, 0, accepted, proven.unseen)
-    return Rule(max_error, confidence, limit, *told)
+    return Rule(max_error, confidence, limit, *told, left_out=left_out)
 
 
 def _unproven(counted: list[Audited], max_error: float, confidence: float) -> Rule:
@@ -197,35 +231,57 @@ def _above(errors: int, n: int, share: float, confidence: float) -> bool:
 
 def _by_stratum(
     counted: list[tuple[float, Audited]], limit: float, max_error: float, confidence: float
-) -> tuple[Accepted, ...]:
-    """Tell each stratum's part of the rule, without those that their own audits speak against.
+) -> tuple[tuple[Accepted, ...], tuple[LeftOut, ...]]:
+    """Tell each stratum's part of the rule, and those that their own audits speak against.
 
     The rule holds with them; a stratum that is wrong more often than allowed and than its
     probabilities say is left out all the same: in all its audits, or in the latest, so that a
     source that breaks is out after a refit or two. `watch` bets against what broke since a refit
     and stops everything; this leaves out one stratum.
     """
-    parts = []
+    parts, without = [], []
     for stratum in sorted({audit.stratum for place, audit in counted if place <= limit}):
         every = [(place, audit) for place, audit in counted if audit.stratum == stratum]
         within = [audit for place, audit in every if place <= limit]
         n, errors = len(within), sum(audit.wrong for audit in within)
-        latest = [[a for a in within if a.age < months] for months in LATEST]
-        sudden = any(_refuted(part, max_error, max(SURE, confidence)) for part in latest)
-        if sudden or _refuted(within, max_error, confidence):
+        against = _against(stratum, within, max_error, confidence)
+        if against is not None:
+            without.append(against)
             continue
         bound = upper_bound(errors, n, confidence)
         parts.append(Accepted(stratum, 1 - max_error - limit, n, errors, bound, n / len(every)))
-    return tuple(parts)
+    return tuple(parts), tuple(without)
+
+
+def _against(
+    stratum: str, audits: Sequence[Audited], max_error: float, confidence: float
+) -> LeftOut | None:
+    """Tell what speaks against a stratum: the shortest time first, whose audits say most of now."""
+    for months in LATEST:
+        latest = [audit for audit in audits if audit.age < months]
+        if _refuted(latest, max_error, max(SURE, confidence)):
+            return _left_out(stratum, latest, max_error, months)
+    if _refuted(audits, max_error, confidence):
+        return _left_out(stratum, audits, max_error, None)
+    return None
+
+
+def _left_out(
+    stratum: str, audits: Sequence[Audited], max_error: float, months: int | None
+) -> LeftOut:
+    errors = sum(audit.wrong for audit in audits)
+    return LeftOut(stratum, len(audits), errors, _allowed(audits, max_error), months)
 
 
 def _refuted(audits: Sequence[Audited], max_error: float, confidence: float) -> bool:
     """Whether more are wrong than the bound and their probabilities allow."""
-    errors, promised = 0, 0.0
-    for audit in audits:
-        errors, promised = errors + audit.wrong, promised + CAUTION * (1 - audit.probability)
-    allowed = max(max_error, promised / max(len(audits), 1))
-    return _above(errors, len(audits), min(allowed, 1.0), confidence)
+    errors = sum(audit.wrong for audit in audits)
+    return _above(errors, len(audits), _allowed(audits, max_error), confidence)
+
+
+def _allowed(audits: Sequence[Audited], max_error: float) -> float:
+    promised = sum(CAUTION * (1 - audit.probability) for audit in audits)
+    return min(max(max_error, promised / max(len(audits), 1)), 1.0)
 
 
 def _percent(share: float) -> str:

@@ -1,6 +1,6 @@
 """What happens to automatic approval: policies, audits, stops, and the trainings asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from llm_pipeline.domain.event import Event
@@ -8,7 +8,8 @@ from llm_pipeline.domain.event import Event
 
 @dataclass(frozen=True, slots=True)
 class PolicyFitted(Event):
-    """A new version of the policy is in force; `approves` says what it approves, and why it may."""
+    """A new version of the policy is in force; `approves` says what it approves, and why it may;
+    `leaves_out` what it does not, as its own audits speak against it."""
 
     name: ClassVar[str] = "policy:fitted"
     policy_id: int
@@ -18,6 +19,7 @@ class PolicyFitted(Event):
     share: float
     approves: list[str]
     reason: str
+    leaves_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

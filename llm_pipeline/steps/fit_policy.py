@@ -65,7 +65,8 @@ def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: s
         audits=audits.answered_count(session),
     )
     told = [f"{part.stratum}: {rule.explain(part.stratum)}" for part in rule.accepted]
-    counts = (wish.max_error, wish.confidence, rule.audits, policy.share, told, reason)
+    left_out = [f"{part.stratum}: {rule.explain(part.stratum)}" for part in rule.left_out]
+    counts = (wish.max_error, wish.confidence, rule.audits, policy.share, told, reason, left_out)
     log.append(session, at, PolicyFitted(actor, policy.id, *counts))
     if stop is not None and rule.accepted:
         breaker.resume(session, stop, f"new audits prove the bound: {rule.explain()}", actor, at)
@@ -112,7 +113,7 @@ def _sentence(rule: Rule) -> str:
     if rule.accepted:
         return rule.explain()
     if rule.limit is not None:
-        return f"{rule.explain()}; it opens step by step, with the next fits"
+        return rule.explain_nothing()
     told = f"{rule.audits} audits, {rule.errors} errors"
     return f"{told}: {missing_audits(rule)} more without an error are needed"
 

@@ -17,6 +17,7 @@ from llm_pipeline_tests.automation_factories import (
     answer_audits,
     arrive,
     proven,
+    proven_but_for_names,
     suggest,
     word,
 )
@@ -115,6 +116,22 @@ def test_a_proven_policy_approves_what_is_submitted_and_says_why(
     assert sentence in history["decisions"][0]["reason"]
     assert standing(client)["auto_approved"] == 1
     assert submit(client, "blue bottle 3")["rows"] == 2, "it is live: a repeat joins it"
+
+
+def test_answers_that_their_audits_speak_against_are_left_out_and_the_policy_says_so(
+    client: httpx.Client, engine: Engine
+) -> None:
+    database = Database(engine)
+    proven_but_for_names(database, now)
+    told = client.put(POLICY, json={"reason": "a look"}).json()
+    assert told["on"]
+    assert [part["stratum"] for part in told["policy"]["approves"]] == ["key"]
+    because = "left out: of 20 audits of the last 2 months 5 were wrong, where 5 % may be"
+    counts = {"stratum": "names", "audits": 20, "errors": 5, "allowed": 0.05, "months": 2}
+    assert told["policy"]["leaves_out"] == [counts | {"because": because}]
+    with database.read() as session:
+        fitted = log.read_since(session, 0, names=["policy:fitted"])[-1]
+    assert fitted.payload["leaves_out"] == [f"names: {because}"]
 
 
 def _audited(engine: Engine, target: str = "BLUE") -> tuple[int, int]:

@@ -3,10 +3,11 @@
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from llm_pipeline.domain.records import Status
+from llm_pipeline.steps.fit_policy import Wish, fit_policy
 from llm_pipeline.store import mappings
 from llm_pipeline.store.engine import Database, open_engine
 from llm_pipeline.wiring import now
-from llm_pipeline_tests.automation_factories import arrive, suggest
+from llm_pipeline_tests.automation_factories import arrive, proven_but_for_names, suggest
 from llm_pipeline_tests.dashboard.conftest import Dashboard, opened, sign_in
 
 
@@ -54,6 +55,24 @@ def test_an_admin_sets_the_bound_stops_and_goes_on(dashboard: Dashboard, browser
         page.get_by_label("Reason").fill("looked")
         page.locator("dialog").get_by_role("button", name="Go on").click()
         expect(page.locator("tr", has_text="a look first")).to_contain_text("looked")
+
+
+def test_the_page_says_which_answers_are_left_out_and_why(
+    dashboard: Dashboard, browser: Browser
+) -> None:
+    engine = open_engine(dashboard.settings.store_url)
+    proven_but_for_names(Database(engine), now)
+    with Database(engine).begin() as session:
+        fit_policy(session, Wish(0.05, 0.95), "tests", now(), "tests")
+    engine.dispose()
+    with browser.new_context(base_url=dashboard.url) as context:
+        sign_in(context, dashboard, "admin")
+        page = opened(context, "/automation")
+        left_out = page.locator("section", has=page.get_by_role("heading", name="What is left out"))
+        row = left_out.locator("tr", has_text="names")
+        expect(row).to_contain_text("the last 2 months")
+        cells = row.locator("td.num").all_inner_texts()
+    assert cells == ["20", "5", "5.0\N{NO-BREAK SPACE}%"]
 
 
 def test_a_reviewer_cannot_steer(signed_in: BrowserContext) -> None:

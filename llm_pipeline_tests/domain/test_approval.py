@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from math import inf
 from random import Random
 
@@ -7,6 +8,7 @@ from scipy.stats import beta, binom
 
 from llm_pipeline.domain.approval import (
     Audited,
+    LeftOut,
     Rule,
     audits_needed,
     binomial_tail,
@@ -136,6 +138,21 @@ def test_a_stratum_that_its_audits_speak_against_is_left_out() -> None:
     rule = fit_rule(audits, 0.02, 0.95)
     assert rule.accepts("exact", 0.99)
     assert not rule.accepts("key", 0.99)
+    (left,) = rule.left_out
+    assert replace(left, allowed=0.03) == LeftOut("key", 40, 12, 0.03, months=2)
+    told = "left out: of 40 audits of the last 2 months 12 were wrong, where 3 % may be"
+    assert rule.explain("key") == told
+    old = fit_rule([replace(audit, age=9.0) for audit in audits], 0.02, 0.95)
+    assert old.explain("key") == "left out: of 40 audits 12 were wrong, where 3 % may be"
+
+
+def test_where_everything_is_left_out_the_rule_says_so() -> None:
+    old = [Audited("key", 0.99, 1, False, 0.02, age=9.0)] * 2000
+    new = [Audited("key", 0.99, 1, True, 0.02, age=1.0)] * 4
+    rule = fit_rule([*old, *new], 0.02, 0.95)
+    told = "key left out: of 4 audits of the last 2 months 4 were wrong, where 2 % may be"
+    assert (rule.limit is None, rule.accepted) == (False, ())
+    assert rule.explain_nothing() == f"{rule.explain()}; but {told}"
 
 
 def test_a_stratum_that_breaks_is_left_out_by_its_latest_audits() -> None:
@@ -162,8 +179,14 @@ def test_the_latest_audits_are_those_of_less_than_two_or_four_months() -> None:
 
 
 def test_a_rule_survives_json() -> None:
-    rule = fit_rule([_single(False)] * 400, 0.02, 0.95)
-    assert Rule.from_json(json.loads(json.dumps(rule.as_json()))) == rule
+    old = [Audited(name, 0.99, 1, False, 0.02, age=9.0) for name in ("exact", "key")] * 1000
+    new = [Audited("key", 0.99, 1, True, 0.02, age=3.0)] * 4
+    rule = fit_rule([*old, *new], 0.02, 0.95)
+    saved = json.loads(json.dumps(rule.as_json()))
+    assert (len(rule.accepted), rule.left_out[0].months) == (1, 4)
+    assert Rule.from_json(saved) == rule
+    del saved["left_out"]
+    assert Rule.from_json(saved) == replace(rule, left_out=())
 
 
 def test_the_bound_is_broken_no_more_often_than_the_confidence_allows() -> None:
