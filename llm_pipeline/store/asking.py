@@ -15,7 +15,6 @@ from llm_pipeline.store import hits, words
 from llm_pipeline.store.deadline import Deadline
 from llm_pipeline.store.filters import MOST_TOKENS, Condition, Filter, facets
 from llm_pipeline.store.schema import mappings
-from llm_pipeline.store.stretches import Span
 from llm_pipeline.store.vocabulary import Vocabulary
 
 # Conditions that leave no more rows than these are followed by looking at the rows.
@@ -133,7 +132,7 @@ def _is_wide(deadline: Deadline, condition: Condition) -> bool:
 
 def _is_nowhere(deadline: Deadline, read: list[Word]) -> bool:
     asked = _lean(deadline, Asked([], read))
-    return not hits.ids(deadline, asked.conditions, Span(1)) and not deadline.reached
+    return not hits.count(deadline, asked.conditions, 1) and not deadline.reached
 
 
 def _forgiven(session: Session, vocabulary: Vocabulary, asked: Sequence[Word]) -> Asked:

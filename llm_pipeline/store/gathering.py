@@ -64,10 +64,13 @@ def _in_parts(
     at the rows up to the last of those that are known."""
     counts = span.after is None
     found: set[int] = set()
+    sparse = False
     parts = list(_parts(deadline, widest, widest.tokens))
     for left, part in zip(reversed(range(len(parts))), parts, strict=True):
         limit = max(span.limit, cap + 1 if counts and len(found) <= cap else 0)
-        found.update(hits.ids(deadline, [*rest, part], replace(span, limit=limit)))
+        some = hits.ids(deadline, [*rest, part], replace(span, limit=limit), sparse=sparse)
+        found.update(some)
+        sparse = len(some) < limit
         only_first = not counts or len(found) > cap
         if only_first and _is_near(deadline, span, found, left * ROWS_OF_A_PART):
             rows = [replace(one, tokens=()) for one in (*rest, widest)]

@@ -33,11 +33,13 @@ def at_once(deadline: Deadline) -> int:
     return AT_ONCE["sqlite" if deadline.is_sqlite else "postgresql"]
 
 
-def ids(deadline: Deadline, asked: Sequence[Condition], span: Span) -> list[int]:
-    """Return ids that fulfil every condition, in the order of the span."""
+def ids(
+    deadline: Deadline, asked: Sequence[Condition], span: Span, *, sparse: bool = False
+) -> list[int]:
+    """Return ids that fulfil every condition, in the order of the span; `sparse`: probably few."""
     if deadline.is_sqlite:
         return [row[0] for row in deadline.rows(_sqlite(asked, span))]
-    return stretches.ids(deadline, asked, span)
+    return stretches.ids(deadline, asked, span, sparse=sparse)
 
 
 def first(

@@ -2,7 +2,7 @@
 
 Its index of tokens gives all hits before the first is seen, a walk along the ids sees rows that no
 one wants, and its planner takes tokens for rare or frequent where they are not: a page once took
-14.7 s. Stretches that double in length keep both ways within what is needed.
+14.7 s. Stretches as long as the hits seen so far allow keep both ways within what is needed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,11 @@ _LONGEST_WALK = 262_144
 # Hits of a stretch that are fetched to be sorted; where there are more, walking is as fast.
 _SORTED = 2_000
 _BLOCK = 1 << BLOCK_BITS
-_GROWTH = 4
+_GROWTH_OF_WALK = 4
+# Behind a stretch without hits they may begin, and all hits of a stretch are read.
+_GROWTH = 2
+# Of a stretch with too many hits one part after the other is tried.
+_PARTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,48 +55,69 @@ def holds_any(group: Sequence[str]) -> ColumnElement[bool]:
 
 @dataclass
 class _Stretches:
-    """Where the next stretch begins and how long it is."""
+    """Where the next stretch begins and how long it is; `dense`: so many ids from there on have
+    too many hits for one stretch."""
 
     low: int
     high: int
     size: int
     newest: bool
+    dense: int = 0
 
     def next(self) -> tuple[int, int]:
         if self.newest:
             return max(self.low, self.high - self.size + 1), self.high
         return self.low, min(self.high, self.low + self.size - 1)
 
-    def advance(self, longest: int) -> None:
+    def advance(self, size: int) -> None:
         if self.newest:
             self.high -= self.size
         else:
             self.low += self.size
-        self.size = min(_GROWTH * self.size, longest)
+        self.dense -= self.size
+        left = self.high - self.low + 1
+        if self.dense > 0:
+            self.size = min(size, self.size)
+        else:
+            self.size = size if 2 * size < left else left
+
+    def begin_again(self) -> None:
+        """Go on in parts where one stretch has too many hits."""
+        self.dense = self.size
+        self.size = max(_BLOCK, self.size // _PARTS)
 
     def are_left(self) -> bool:
         return self.low <= self.high
 
 
-def ids(deadline: Deadline, asked: Sequence[Condition], span: Span) -> list[int]:
+def ids(
+    deadline: Deadline, asked: Sequence[Condition], span: Span, *, sparse: bool = False
+) -> list[int]:
     """Return ids that fulfil every condition, in the order of the span."""
-    return first(deadline, asked, span)[0]
+    return first(deadline, asked, span, sparse=sparse)[0]
 
 
 def first(
-    deadline: Deadline, asked: Sequence[Condition], span: Span, cap: int = 0
+    deadline: Deadline,
+    asked: Sequence[Condition],
+    span: Span,
+    cap: int = 0,
+    *,
+    sparse: bool = False,
 ) -> tuple[list[int], int | None]:
     """Return the ids of a span, and with them how many mappings fulfil the conditions in all from
     there on, up to `cap` + 1; none if rows were passed by that nobody counted.
+
+    `sparse` says that there are probably so few that the first stretch may be all there is.
     """
     found: list[int] = []
     seen: int | None = 0
-    for ahead, walks in _ahead(deadline, asked, span):
+    for ahead, walks in _ahead(deadline, asked, span, sparse=sparse):
         rest = span.limit - len(found)
         if rest:
             rows, number = _next(deadline, asked, ahead, (rest, cap), walks=walks)
             if rows is None:
-                ahead.size = _BLOCK
+                ahead.begin_again()
                 continue
             found += rows
         else:
@@ -100,7 +125,7 @@ def first(
         seen = None if seen is None or number is None else seen + number
         if len(found) == span.limit and (seen is None or seen > cap):
             break
-        ahead.advance(_LONGEST_WALK if walks else ahead.high)
+        ahead.advance(_size(ahead.size, number, walks=walks))
     return found, seen if seen is None else min(seen, cap + 1)
 
 
@@ -120,7 +145,8 @@ def _next(
     number = None
     if not walks:
         most = max(rest, _SORTED)
-        rows = deadline.rows(_looked_up(asked, ahead.next()).limit(most + 1), **BY_TOKENS)
+        looked_up = _looked_up(deadline, asked, ahead.next()).limit(most + 1)
+        rows = deadline.rows(looked_up, **BY_TOKENS)
         number = len(rows)
         if number <= most:
             return sorted((row[0] for row in rows), reverse=ahead.newest)[:rest], number
@@ -135,24 +161,35 @@ def count(deadline: Deadline, asked: Sequence[Condition], limit: int) -> int:
     """Return how many mappings fulfil every condition, counting up to a limit."""
     found = 0
     for ahead, walks in _ahead(deadline, asked, Span(limit)):
-        found += _counted(deadline, asked, ahead, limit - found, walks=walks)
+        number = _counted(deadline, asked, ahead, limit - found, walks=walks)
+        found += number
         if found == limit:
             break
-        ahead.advance(_LONGEST_WALK if walks else ahead.high)
+        ahead.advance(_size(ahead.size, number, walks=walks))
     return found
+
+
+def _size(size: int, number: int | None, *, walks: bool) -> int:
+    """Return how long the next stretch is to be after one with so many hits, none: too many."""
+    if walks:
+        return min(_GROWTH_OF_WALK * size, _LONGEST_WALK)
+    if number is None:
+        return size
+    return size * (max(1, _SORTED // (2 * number)) if number else _GROWTH)
 
 
 def _counted(
     deadline: Deadline, asked: Sequence[Condition], ahead: _Stretches, limit: int, *, walks: bool
 ) -> int:
-    within = (_walked if walks else _looked_up)(asked, ahead.next()).limit(limit)
-    counted = select(func.count()).select_from(within.subquery())
+    stretch = ahead.next()
+    within = _walked(asked, stretch) if walks else _looked_up(deadline, asked, stretch)
+    counted = select(func.count()).select_from(within.limit(limit).subquery())
     rows = deadline.rows(counted, **(_BY_ID if walks else BY_TOKENS))
     return int(rows[0][0]) if rows else 0
 
 
 def _ahead(
-    deadline: Deadline, asked: Sequence[Condition], span: Span
+    deadline: Deadline, asked: Sequence[Condition], span: Span, *, sparse: bool = False
 ) -> Iterator[tuple[_Stretches, bool]]:
     """Yield where to look, as long as there is time and something left, and whether to walk there.
 
@@ -169,7 +206,7 @@ def _ahead(
             if held:
                 break
     if held:
-        ahead.size = _BLOCK
+        ahead.size = max(_BLOCK, ahead.high - ahead.low + 1) if sparse else _BLOCK
         while ahead.are_left() and not deadline.reached:
             yield ahead, False
 
@@ -179,13 +216,18 @@ def _walked(asked: Sequence[Condition], stretch: tuple[int, int]) -> Select[Any]
     return select(mappings.c.id).where(mappings.c.id.between(*stretch), *checked)
 
 
-def _looked_up(asked: Sequence[Condition], stretch: tuple[int, int]) -> Select[Any]:
-    held = (holds_any(one.tokens) for one in asked if one.tokens)
-    blocks = range(stretch[0] >> BLOCK_BITS, (stretch[1] >> BLOCK_BITS) + 1)
-    within = holds_any([facet("k", block) for block in blocks])
+def _looked_up(
+    deadline: Deadline, asked: Sequence[Condition], stretch: tuple[int, int]
+) -> Select[Any]:
+    held = [holds_any(one.tokens) for one in asked if one.tokens]
+    low, high = ends(deadline)
+    # To leave out what is elsewhere costs more than to read it, unless most is elsewhere.
+    if 2 * (stretch[1] - stretch[0]) < high - low:
+        blocks = range(stretch[0] >> BLOCK_BITS, (stretch[1] >> BLOCK_BITS) + 1)
+        held.append(holds_any([facet("k", block) for block in blocks]))
     # `+ 0` keeps the primary key out of it.
     place = mappings.c.id + literal_column("0")
-    return select(mappings.c.id).where(*held, *checks(asked), within, place.between(*stretch))
+    return select(mappings.c.id).where(*held, *checks(asked), place.between(*stretch))
 
 
 def ends(deadline: Deadline) -> tuple[int, int]:
