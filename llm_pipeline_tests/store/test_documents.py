@@ -10,7 +10,7 @@ from llm_pipeline.domain.records import Action, Candidate, Recognition, State, S
 from llm_pipeline.steps.review import Verdict, decide
 from llm_pipeline.steps.submit import submit
 from llm_pipeline.store import mappings, reindex, suggestions, words
-from llm_pipeline.store.engine import Database
+from llm_pipeline.store.engine import Database, open_engine
 from llm_pipeline.store.filters import Filter
 from llm_pipeline.store.vocabulary import Known
 from llm_pipeline_tests.conftest import Clock
@@ -103,6 +103,17 @@ def test_an_empty_store_is_true_and_can_be_made_anew(database: Database) -> None
     reindex.rebuild(database)
     with database.read() as session:
         assert reindex.check(session) == reindex.Checked(0, [], [])
+
+
+def test_postgresql_keeps_no_list_of_what_its_index_lacks(postgresql_server: str) -> None:
+    engine = open_engine(postgresql_server)
+    database = Database(engine)
+    for made in ("by the migrations", "anew"):
+        with database.read() as session:
+            options = text("SELECT reloptions FROM pg_class WHERE relname = 'ix_mappings_search'")
+            assert session.scalar(options) == ["fastupdate=off"], made
+        reindex.rebuild(database)
+    engine.dispose()
 
 
 def test_words_of_a_change_that_was_rolled_back_are_forgotten(
