@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from rapidfuzz.distance import OSA
 
+from llm_pipeline.store import vocabulary
 from llm_pipeline.store.vocabulary import Known, Vocabulary
 
 WORDS = ["bottle", "blue", "café", "étoile", "0423", "42", "hj3k92", "टी", "🍕", "battle"]
@@ -37,18 +38,22 @@ def test_words_are_found_by_any_part(at_once: int, part: str, found: set[str]) -
     assert set(made(WORDS, at_once).containing(part)) == found
 
 
+@pytest.mark.parametrize("piece", [1, 5, 1 << 17])
 @pytest.mark.parametrize("at_once", [1, 7, 1_000])
-def test_the_same_words_are_found_as_by_looking_at_each(at_once: int) -> None:
+def test_the_same_words_are_found_as_by_looking_at_each(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, piece: int
+) -> None:
+    monkeypatch.setattr(vocabulary, "_PIECE", piece)
     dice = Random(5)  # noqa: S311
     words = sorted(
         {"".join(dice.choices("abyz0189éटी٣-", k=dice.randint(1, 14))) for _ in range(400)}
     )
-    vocabulary = made(words, at_once)
+    every = made(words, at_once)
     parts = {
         word[start : start + size] for word in words for start in (0, 3) for size in (1, 2, 3, 9)
     }
     for part in parts - {""}:
-        found = list(vocabulary.containing(part))
+        found = list(every.containing(part))
         assert sorted(found) == [word for word in words if part in word]
 
 
