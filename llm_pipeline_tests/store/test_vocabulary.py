@@ -38,7 +38,7 @@ def test_words_are_found_by_any_part(at_once: int, part: str, found: set[str]) -
     assert set(made(WORDS, at_once).containing(part)) == found
 
 
-@pytest.mark.parametrize("piece", [1, 5, 1 << 17])
+@pytest.mark.parametrize("piece", [100, 1 << 17])
 @pytest.mark.parametrize("at_once", [1, 7, 1_000])
 def test_the_same_words_are_found_as_by_looking_at_each(
     monkeypatch: pytest.MonkeyPatch, at_once: int, piece: int
