@@ -64,15 +64,17 @@ class StopOut(BaseModel):
         return cls(**{name: getattr(stored, name) for name in cls.model_fields})
 
 
-class UnprovenOut(BaseModel):
+class RefutedOut(BaseModel):
     """Answers of one kind that the policy leaves out: of their audits, those of the last `months`
-    or all, more than the share `allowed` are wrong."""
+    or all that count, more are wrong than `allowed`, the share that the bound and their
+    probabilities allow. `overdue` of the wrong ones were not answered in time."""
 
     stratum: str
     audits: int
     errors: int
     allowed: float
     months: int | None
+    overdue: int
     because: str
 
 
@@ -88,7 +90,7 @@ class PolicyOut(BaseModel):
     max_error: float
     confidence: float
     approves: list[StratumOut]
-    leaves_out: list[UnprovenOut]
+    leaves_out: list[RefutedOut]
     audits: int
     errors: int
     bound: float
@@ -119,7 +121,7 @@ class PolicyOut(BaseModel):
                 for part in rule.accepted
             ],
             leaves_out=[
-                UnprovenOut(**asdict(part), because=part.explain()) for part in rule.left_out
+                RefutedOut(**asdict(part), because=part.explain()) for part in rule.left_out
             ],
             audits=rule.audits,
             errors=rule.errors,

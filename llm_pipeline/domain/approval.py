@@ -18,6 +18,7 @@ not: an order fixed before anybody looks at who was wrong needs no correction fo
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isinf
 from typing import Any
 
 from llm_pipeline.domain.binomial import (
@@ -80,19 +81,23 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """A stratum that its audits speak against: more than `allowed` of them are wrong, among those
-    of the last `months` or, without these, among all."""
+    of the last `months` or, without these, among all that count. An audit that nobody answered in
+    time, one of `overdue`, is taken for wrong."""
 
     stratum: str
     audits: int
     errors: int
     allowed: float
     months: int | None
+    overdue: int = 0
 
     def explain(self) -> str:
+        audits = "audit" if self.audits == 1 else "audits"
         latest = "" if self.months is None else f" of the last {self.months} months"
+        late = f", {self.overdue} of them not answered in time" if self.overdue else ""
         return (
-            f"left out: of {self.audits} audits{latest} {self.errors} were wrong, where "
-            f"{_percent(self.allowed)} % may be"
+            f"left out: wrong in {self.errors} of {self.audits} {audits}{latest}{late}; "
+            f"{_percent(self.allowed)} % are allowed"
         )
 
 
@@ -159,10 +164,9 @@ class Rule:
 
     def explain_nothing(self) -> str:
         """Say why nothing is accepted though something is proven."""
-        if not self.left_out:
-            return f"{self.explain()}; it opens step by step, with the next fits"
-        told = "; ".join(f"{left.stratum} {left.explain()}" for left in self.left_out)
-        return f"{self.explain()}; but {told}"
+        told = [f"{left.stratum} {left.explain()}" for left in self.left_out]
+        rest = "what else is proven" if told else "it"
+        return "; ".join([self.explain(), *told, f"{rest} opens step by step, with the next fits"])
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` takes."""
@@ -270,7 +274,8 @@ def _left_out(
     stratum: str, audits: Sequence[Audited], max_error: float, months: int | None
 ) -> LeftOut:
     errors = sum(audit.wrong for audit in audits)
-    return LeftOut(stratum, len(audits), errors, _allowed(audits, max_error), months)
+    overdue = sum(isinf(audit.age) for audit in audits)
+    return LeftOut(stratum, len(audits), errors, _allowed(audits, max_error), months, overdue)
 
 
 def _refuted(audits: Sequence[Audited], max_error: float, confidence: float) -> bool:
@@ -285,4 +290,5 @@ def _allowed(audits: Sequence[Audited], max_error: float) -> float:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f}".removesuffix(".0")
+    digits = 1 if share >= 0.001 else 3
+    return f"{100 * share:.{digits}f}".rstrip("0").removesuffix(".")

@@ -159,11 +159,13 @@ def _answers_while_taught(recognizer: Recognizer) -> None:
 
     with ThreadPoolExecutor(1) as threads:
         asking = threads.submit(ask)
-        for turn in range(TURNS):
-            other = f"quartz lantern {'abcdefghij'[turn % 10] * 3} {turn}"
-            recognizer.learn(other, "lamp")
-            recognizer.forget(other)
-        ended.set()
+        try:
+            for turn in range(TURNS):
+                other = f"quartz lantern {'abcdefghij'[turn % 10] * 3} {turn}"
+                recognizer.learn(other, "lamp")
+                recognizer.forget(other)
+        finally:
+            ended.set()
     _demand(asking.exception() is None, f"fails while it is taught: {asking.exception()!r}")
     for during in answers:
         _demand(during == before, f"while taught other texts, answers {during}, not {before}")

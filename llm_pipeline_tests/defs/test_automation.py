@@ -9,7 +9,14 @@ from llm_pipeline.steps.fit_policy import Wish, fit_policy
 from llm_pipeline.store import breaker, holding
 from llm_pipeline.store.holding import Held
 from llm_pipeline.wiring import Parts
-from llm_pipeline_tests.automation_factories import answer_audits, arrive, proven, suggest, word
+from llm_pipeline_tests.automation_factories import (
+    answer_audits,
+    arrive,
+    proven,
+    proven_but_for_names,
+    suggest,
+    word,
+)
 from llm_pipeline_tests.conftest import Clock
 from llm_pipeline_tests.defs.running import metadata, run, tick
 from llm_pipeline_tests.factories import merge
@@ -53,6 +60,16 @@ def test_recognition_draws_audits_and_approves_behind_its_gate(
     assert result.success
     shown = metadata(result, "automatic_approvals")
     assert (shown["looked_at"], shown["approved"]) == (201, 1)
+
+
+def test_the_policy_of_a_run_says_what_it_leaves_out(
+    definitions: Definitions, instance: DagsterInstance, filled: Parts, clock: Clock
+) -> None:
+    proven_but_for_names(filled.database, clock)
+    shown = metadata(run(definitions, instance, "policy"), "approval_policy")
+    (left,) = shown["leaves_out"].records
+    assert left.data["stratum"] == "names"
+    assert left.data["because"].startswith("left out: wrong in 5 of 20 audits")
 
 
 def test_recognition_holds_doubtful_repeats(

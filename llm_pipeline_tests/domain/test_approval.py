@@ -140,19 +140,38 @@ def test_a_stratum_that_its_audits_speak_against_is_left_out() -> None:
     assert not rule.accepts("key", 0.99)
     (left,) = rule.left_out
     assert replace(left, allowed=0.03) == LeftOut("key", 40, 12, 0.03, months=2)
-    told = "left out: of 40 audits of the last 2 months 12 were wrong, where 3 % may be"
+    told = "left out: wrong in 12 of 40 audits of the last 2 months; 3 % are allowed"
     assert rule.explain("key") == told
     old = fit_rule([replace(audit, age=9.0) for audit in audits], 0.02, 0.95)
-    assert old.explain("key") == "left out: of 40 audits 12 were wrong, where 3 % may be"
+    assert old.explain("key") == "left out: wrong in 12 of 40 audits; 3 % are allowed"
 
 
 def test_where_everything_is_left_out_the_rule_says_so() -> None:
     old = [Audited("key", 0.99, 1, False, 0.02, age=9.0)] * 2000
     new = [Audited("key", 0.99, 1, True, 0.02, age=1.0)] * 4
     rule = fit_rule([*old, *new], 0.02, 0.95)
-    told = "key left out: of 4 audits of the last 2 months 4 were wrong, where 2 % may be"
+    told = "key left out: wrong in 4 of 4 audits of the last 2 months; 2 % are allowed"
     assert (rule.limit is None, rule.accepted) == (False, ())
-    assert rule.explain_nothing() == f"{rule.explain()}; but {told}"
+    opens = "opens step by step, with the next fits"
+    assert rule.explain_nothing() == f"{rule.explain()}; {told}; what else is proven {opens}"
+    none = replace(rule, left_out=())
+    assert none.explain_nothing() == f"{rule.explain()}; it {opens}"
+
+
+def test_audits_that_nobody_answered_in_time_are_told_as_such() -> None:
+    late = [Audited("names", 0.99, 1, True, 0.02, age=inf)] * 3
+    right = [Audited("names", 0.99, 1, False, 0.02, age=3.0)] * 20
+    sure = [Audited("key", 0.99, 1, False, 0.02, age=9.0)] * 2000
+    rule = fit_rule([*sure, *late, *right], 0.02, 0.95)
+    told = "wrong in 3 of 23 audits, 3 of them not answered in time; 2 % are allowed"
+    assert rule.explain("names") == f"left out: {told}"
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.0004, "0.04"), (0.02, "2"), (0.0149, "1.5")])
+def test_a_share_is_told_as_it_is(share: float, told: str) -> None:
+    left = LeftOut("names", 1, 1, share, months=4)
+    because = "wrong in 1 of 1 audit of the last 4 months"
+    assert left.explain() == f"left out: {because}; {told} % are allowed"
 
 
 def test_a_stratum_that_breaks_is_left_out_by_its_latest_audits() -> None:
