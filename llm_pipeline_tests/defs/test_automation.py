@@ -1,6 +1,6 @@
 """Automatic approval as Dagster runs it: sensors ask, assets do."""
 
-from dagster import DagsterInstance, Definitions, RunRequest, SkipReason
+from dagster import DagsterInstance, Definitions, RunRequest, SkipReason, TableMetadataValue
 
 from llm_pipeline.defs.resources import Pipeline
 from llm_pipeline.defs.sensors import enough_audits, new_submissions, policy_changed
@@ -67,7 +67,9 @@ def test_the_policy_of_a_run_says_what_it_leaves_out(
 ) -> None:
     proven_but_for_names(filled.database, clock)
     shown = metadata(run(definitions, instance, "policy"), "approval_policy")
-    (left,) = shown["leaves_out"].records
+    said = shown["leaves_out"]
+    assert isinstance(said, TableMetadataValue)
+    (left,) = said.records
     assert left.data["stratum"] == "names"
     assert left.data["because"].startswith("left out: wrong in 5 of 20 audits")
 
