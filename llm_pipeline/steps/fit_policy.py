@@ -65,7 +65,7 @@ def fit_policy(session: Session, wish: Wish, actor: str, at: datetime, reason: s
         audits=audits.answered_count(session),
     )
     told = [f"{part.stratum}: {rule.explain(part.stratum)}" for part in rule.accepted]
-    left_out = [f"{part.stratum}: {rule.explain(part.stratum)}" for part in rule.left_out]
+    left_out = [f"{part.stratum}: {part.explain()}" for part in rule.left_out]
     counts = (wish.max_error, wish.confidence, rule.audits, policy.share, told, reason, left_out)
     log.append(session, at, PolicyFitted(actor, policy.id, *counts))
     if stop is not None and rule.accepted:

@@ -69,17 +69,23 @@ class _Stretches:
             return max(self.low, self.high - self.size + 1), self.high
         return self.low, min(self.high, self.low + self.size - 1)
 
-    def advance(self, size: int) -> None:
+    def advance(self, hits: int | None, *, walks: bool) -> None:
+        """Go on behind a stretch with so many hits, none: too many."""
         if self.newest:
             self.high -= self.size
         else:
             self.low += self.size
         self.dense -= self.size
-        left = self.high - self.low + 1
-        if self.dense > 0:
-            self.size = min(size, self.size)
-        else:
-            self.size = size if 2 * size < left else left
+        if walks:
+            self.size = min(_GROWTH_OF_WALK * self.size, _LONGEST_WALK)
+        elif hits is not None and self.dense <= 0:
+            self.size *= max(1, _SORTED // (2 * hits)) if hits else _GROWTH
+            if 2 * self.size >= self.left:
+                self.size = self.left
+
+    @property
+    def left(self) -> int:
+        return self.high - self.low + 1
 
     def begin_again(self) -> None:
         """Go on in parts where one stretch has too many hits."""
@@ -87,7 +93,7 @@ class _Stretches:
         self.size = max(_BLOCK, self.size // _PARTS)
 
     def are_left(self) -> bool:
-        return self.low <= self.high
+        return self.left > 0
 
 
 def ids(
@@ -125,7 +131,7 @@ def first(
         seen = None if seen is None or number is None else seen + number
         if len(found) == span.limit and (seen is None or seen > cap):
             break
-        ahead.advance(_size(ahead.size, number, walks=walks))
+        ahead.advance(number, walks=walks)
     return found, seen if seen is None else min(seen, cap + 1)
 
 
@@ -165,17 +171,8 @@ def count(deadline: Deadline, asked: Sequence[Condition], limit: int) -> int:
         found += number
         if found == limit:
             break
-        ahead.advance(_size(ahead.size, number, walks=walks))
+        ahead.advance(number, walks=walks)
     return found
-
-
-def _size(size: int, number: int | None, *, walks: bool) -> int:
-    """Return how long the next stretch is to be after one with so many hits, none: too many."""
-    if walks:
-        return min(_GROWTH_OF_WALK * size, _LONGEST_WALK)
-    if number is None:
-        return size
-    return size * (max(1, _SORTED // (2 * number)) if number else _GROWTH)
 
 
 def _counted(
@@ -206,7 +203,7 @@ def _ahead(
             if held:
                 break
     if held:
-        ahead.size = max(_BLOCK, ahead.high - ahead.low + 1) if sparse else _BLOCK
+        ahead.size = ahead.left if sparse else _BLOCK
         while ahead.are_left() and not deadline.reached:
             yield ahead, False
 
